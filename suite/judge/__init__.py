@@ -1,0 +1,1 @@
+"""The judging half: stored frames in, findings out. Never imports torch."""

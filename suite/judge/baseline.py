@@ -1,0 +1,105 @@
+"""Approved baselines: a copy of a run, one per name and machine, that moves only when somebody approves it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from suite.decode import DecodeError, decode, encode
+from suite.errors import DamagedResults, NoBaseline, UnwritableResults, UsageError
+from suite.store import Run, load_run
+
+__all__ = ["Approval", "approve", "find", "list_approvals"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """baseline.json: who vouches for this copy is in the reason."""
+
+    name: str
+    run: str
+    fingerprint: str
+    device: str
+    reason: str
+    approved_at: str
+
+
+def approve(results: Path, run: Run, name: str, reason: str) -> Approval:
+    """Make a run the baseline of this name for its machine; a former one is replaced.
+
+    Raises:
+        UsageError: an empty reason, a name that is no file name, or a run that was cut short or has no numbers.
+        UnwritableResults: the copy cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"baseline name {name!r} is not usable; give letters, digits, dots, dashes and underscores.")
+    if not reason.strip():
+        raise UsageError("--reason is empty; say why this run may be the measure of later ones.")
+    if run.info.sealed_at is None:
+        raise UsageError(
+            f"run {run.info.run} was cut short; complete it with `ampmark run --resume {run.info.run}` first."
+        )
+    if not run.trials["outcome"].isin(["ok", "emulated"]).any():
+        raise UsageError(f"run {run.info.run} has no trial with numbers; approve one that has.")
+    approval = Approval(
+        name=name,
+        run=run.info.run,
+        fingerprint=run.info.fingerprint,
+        device=run.info.environment.device_name,
+        reason=reason,
+        approved_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _replace_folder(_folder(results, name, approval.fingerprint), run, approval)
+    return approval
+
+
+def find(results: Path, name: str, fingerprint: str) -> tuple[Approval, Run]:
+    """The approved baseline of this name for this machine.
+
+    Raises:
+        NoBaseline: there is none; the message says what there is and how to approve one.
+    """
+    folder = _folder(results, name, fingerprint)
+    if not (folder / "baseline.json").exists():
+        others = [f"{a.name!r} for {a.device}" for a in list_approvals(results)]
+        known = f" (approved so far: {', '.join(others)})" if others else ""
+        raise NoBaseline(
+            f"no baseline {name!r} is approved for this machine and software{known}; "
+            f"run `ampmark baseline approve latest --name {name} --reason TEXT` on a run you trust."
+        )
+    return _read(folder / "baseline.json"), load_run(folder)
+
+
+def list_approvals(results: Path) -> list[Approval]:
+    """Every approved baseline, by name."""
+    return [_read(path) for path in sorted((results / "baselines").glob("*/*/baseline.json"))]
+
+
+def _folder(results: Path, name: str, fingerprint: str) -> Path:
+    return results / "baselines" / name / fingerprint[:12]
+
+
+def _replace_folder(folder: Path, run: Run, approval: Approval) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+            copy = Path(partial) / "copy"
+            shutil.copytree(run.folder, copy)
+            (copy / "baseline.json").write_text(json.dumps(encode(approval), indent=1), encoding="utf-8")
+            if folder.exists():
+                folder.rename(Path(partial) / "former")
+            copy.rename(folder)
+    except OSError as error:
+        raise UnwritableResults(f"{folder} cannot be written to ({error.strerror}); check its permissions.") from error
+
+
+def _read(path: Path) -> Approval:
+    try:
+        return decode(Approval, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, DecodeError) as error:
+        raise DamagedResults(f"{path} is damaged ({error}); approve the baseline again.") from error

@@ -1,0 +1,111 @@
+"""Two samples of process-level step times: how much slower, how sure, and what could have been seen.
+
+The unit is the fresh process. Steps inside one process are correlated, and a test that pools them raises 20–44 %
+false alarms on clean noise (pilot in the research notes behind docs/decisions/0004). scipy and statsmodels do the
+statistics; here they are joined.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_ind
+
+__all__ = ["ALPHA", "POWER", "TimeComparison", "adjust", "compare_seconds"]
+
+ALPHA = 0.01
+"""One-sided level of a single test."""
+POWER = 0.9
+"""The minimum detectable effect is what a test at ALPHA finds with this probability."""
+FEWEST = 3
+"""Fewer processes on either side carry no usable estimate of the spread."""
+MOST_RUNS = 200
+"""Where the search for the number of runs that would decide gives up."""
+
+
+@dataclass(frozen=True)
+class TimeComparison:
+    """Candidate against base, in relative change of the time (0.03 is 3 % slower). None where K is too small."""
+
+    change: float
+    low: float | None
+    high: float | None
+    """98 % interval: two one-sided bounds at ALPHA."""
+    p_slower: float | None
+    p_faster: float | None
+    p_unchanged: float | None
+    """Of the two one-sided tests against ±delta: small means equivalent."""
+    minimum_detectable: float | None
+    runs_to_decide: int | None
+    """Processes per side with which "unchanged" could be shown, if nothing changed and the noise stays."""
+
+
+def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: float) -> TimeComparison:
+    """Welch's t-test and two one-sided tests on the logarithms of per-process step seconds.
+
+    `delta` is the smallest relative change that matters. The formulas are those of scipy.stats.ttest_ind
+    (equal_var=False) and statsmodels ttost_ind (usevar="unequal").
+    """
+    x, y = np.log(np.asarray(base, dtype=float)), np.log(np.asarray(candidate, dtype=float))
+    difference = float(y.mean() - x.mean())
+    if min(len(x), len(y)) < FEWEST:
+        return TimeComparison(math.expm1(difference), None, None, None, None, None, None, None)
+    error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
+    if error == 0.0:
+        return _without_noise(difference, delta)
+    welch = stats.ttest_ind(y, x, equal_var=False)
+    freedom = float(welch.df)
+    reach = float(stats.t.ppf(1 - ALPHA, freedom)) * error
+    limit = math.log1p(delta)
+    return TimeComparison(
+        change=math.expm1(difference),
+        low=math.expm1(difference - reach),
+        high=math.expm1(difference + reach),
+        p_slower=float(stats.t.sf(difference / error, freedom)),
+        p_faster=float(stats.t.sf(-difference / error, freedom)),
+        p_unchanged=_equivalence(y, x, limit),
+        minimum_detectable=math.expm1(reach + float(stats.t.ppf(POWER, freedom)) * error),
+        runs_to_decide=_runs_to_decide(error, min(len(x), len(y)), limit),
+    )
+
+
+def adjust(p_values: Sequence[float]) -> list[float]:
+    """Benjamini–Hochberg over a family of p-values (scipy.stats.false_discovery_control)."""
+    return [float(p) for p in stats.false_discovery_control(p_values, method="bh")] if p_values else []
+
+
+def _equivalence(candidate: np.ndarray, base: np.ndarray, limit: float) -> float:
+    with warnings.catch_warnings():
+        # statsmodels warns about precision loss on nearly equal samples; the zero-noise case is handled above.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(ttost_ind(candidate, base, -limit, limit, usevar="unequal")[0])
+
+
+def _without_noise(difference: float, delta: float) -> TimeComparison:
+    """Every process took exactly the same time: the difference is exact, and any difference is significant."""
+    change = math.expm1(difference)
+    inside = abs(difference) < math.log1p(delta)
+    return TimeComparison(
+        change=change,
+        low=change,
+        high=change,
+        p_slower=0.0 if difference > 0 else 1.0,
+        p_faster=0.0 if difference < 0 else 1.0,
+        p_unchanged=0.0 if inside else 1.0,
+        minimum_detectable=0.0,
+        runs_to_decide=None,
+    )
+
+
+def _runs_to_decide(error: float, processes: int, limit: float) -> int | None:
+    """Smallest K at which a 90 % interval around no change would lie inside ±limit, at the spread seen."""
+    for runs in range(processes + 1, MOST_RUNS):
+        expected_error = error * math.sqrt(processes / runs)
+        if 2 * float(stats.t.ppf(0.95, 2 * runs - 2)) * expected_error < limit:
+            return runs
+    return None

@@ -1,0 +1,199 @@
+"""What really ran: torch's precision switches, an operator census, and a numerical probe.
+
+The census counts the heavy operators of one untimed training step by the type of their input, so an fp32 product
+under the label `bf16` is seen. float32 inputs may still be computed in TF32, which no type shows: the probe compares
+a seeded product with float64 and reads the arithmetic off its error.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from suite.measure.device import Arithmetic
+
+__all__ = [
+    "Census",
+    "digest_order",
+    "effective_precision",
+    "first_nonfinite",
+    "pin_arithmetic",
+    "probe",
+    "restore",
+    "switches",
+]
+
+#: Prefixes of the operators that carry a model's floating-point work.
+HEAVY = (
+    "aten.mm",
+    "aten.addmm",
+    "aten.bmm",
+    "aten.baddbmm",
+    "aten.convolution",
+    "aten._scaled_dot_product",
+    "aten.mkldnn_rnn_layer",
+    "aten._cudnn_rnn",
+)
+
+#: Upper limits of the relative error (Frobenius norm, unit-variance inputs, inner length 256) of each arithmetic.
+#: Rounding both inputs to a mantissa of m bits gives about 0.4 · 2^-m: 3e-4 for the 10 bits of TF32 and FP16,
+#: 2.4e-3 for the 7 bits of BF16; IEEE float32 accumulates to about 2e-7.
+_IEEE_LIMIT, _TEN_BIT_LIMIT, _SEVEN_BIT_LIMIT = 1e-5, 1e-3, 1e-1
+
+_SWITCHES = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+
+
+def pin_arithmetic(arithmetic: Arithmetic) -> None:
+    """Set every float32 switch: TF32 where asked for, IEEE everywhere else; and the defaults of 16-bit reductions.
+
+    Only the `fp32_precision` interface is used (torch ≥ 2.9): mixing it with `allow_tf32` raises.
+    """
+    backends = torch.backends
+    for name in _SWITCHES:
+        wanted = "tf32" if arithmetic is Arithmetic.TF32 and name.startswith("cud") else "ieee"
+        _switch(name).fp32_precision = wanted
+    backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True
+    backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+
+
+def switches() -> dict[str, str]:
+    """The precision switches as torch reports them now."""
+    matmul = torch.backends.cuda.matmul
+    return {f"{name}.fp32_precision": str(_switch(name).fp32_precision) for name in _SWITCHES} | {
+        "cuda.matmul.allow_fp16_reduced_precision_reduction": str(matmul.allow_fp16_reduced_precision_reduction),
+        "cuda.matmul.allow_bf16_reduced_precision_reduction": str(matmul.allow_bf16_reduced_precision_reduction),
+    }
+
+
+def restore(settings: Mapping[str, str]) -> None:
+    """Put back the float32 switches that :func:`switches` returned."""
+    for name in _SWITCHES:
+        _switch(name).fp32_precision = settings[f"{name}.fp32_precision"]
+
+
+class Census(TorchDispatchMode):
+    """Counts heavy operators by name and type of their first floating-point input."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = str(func).removesuffix(".default")
+        if name.startswith(HEAVY):
+            kind = next((str(a.dtype) for a in args if isinstance(a, Tensor) and a.is_floating_point()), "none")
+            self.operations[f"{name}/{kind.removeprefix('torch.')}"] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def probe(
+    operations: Mapping[str, int], context: Callable[[], AbstractContextManager[object]], device: torch.device
+) -> dict[str, float]:
+    """Relative error against float64 of a seeded product per kind of operator that the census found."""
+    errors = {}
+    for kind, build in _PROBES.items():
+        if any(_kind(operation) == kind for operation in operations):
+            errors[kind] = _relative_error(*build(), context, device)
+    return errors
+
+
+def effective_precision(operations: Mapping[str, int], errors: Mapping[str, float]) -> str:
+    """`fp32`, `tf32`, `fp16` or `bf16` where census and probe agree; else a description of what was found."""
+    kinds = Counter[str]()
+    for operation, count in operations.items():
+        kinds[operation.rpartition("/")[2]] += count
+    if not kinds:
+        return "unknown (the census found no heavy operator)"
+    if len(kinds) > 1:
+        return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
+    (kind,) = kinds
+    found = {_ARITHMETIC.get((kind, _mantissa(error)), f"{kind} with error {error:.1e}") for error in errors.values()}
+    return found.pop() if len(found) == 1 else "mixed (" + ", ".join(sorted(found)) + ")"
+
+
+def first_nonfinite(model: nn.Module) -> str | None:
+    """Name of the first parameter or buffer that holds an infinity or NaN (an overflowed forward pass poisons
+    BatchNorm's running statistics although the step was skipped)."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return name
+    return None
+
+
+def digest_order(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """Parameters and buffers in a fixed order, for a digest of the final state."""
+    return sorted((name, tensor.detach()) for name, tensor in model.state_dict().items())
+
+
+_ARITHMETIC = {
+    ("float32", "ieee"): "fp32",
+    ("float32", "ten-bit"): "tf32",
+    ("float16", "ten-bit"): "fp16",
+    ("bfloat16", "seven-bit"): "bf16",
+}
+
+
+def _mantissa(error: float) -> str:
+    limits = ((_IEEE_LIMIT, "ieee"), (_TEN_BIT_LIMIT, "ten-bit"), (_SEVEN_BIT_LIMIT, "seven-bit"))
+    return next((name for limit, name in limits if error < limit), "broken")
+
+
+def _kind(operation: str) -> str:
+    if "convolution" in operation:
+        return "convolution"
+    return "recurrence" if "rnn" in operation else "matmul"
+
+
+def _relative_error(
+    module: nn.Module, data: Tensor, context: Callable[[], AbstractContextManager[object]], device: torch.device
+) -> float:
+    with torch.no_grad():
+        exact = _output(module.double()(data.double()))
+        with context():
+            got = _output(module.float().to(device)(data.float().to(device)))
+    difference = got.double().cpu() - exact
+    return float(torch.linalg.vector_norm(difference) / torch.linalg.vector_norm(exact))
+
+
+def _output(result: Any) -> Tensor:
+    first: Tensor = result[0] if isinstance(result, tuple) else result
+    return first
+
+
+def _seeded(module: nn.Module, *shape: int) -> tuple[nn.Module, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(generator=generator)
+    return module, torch.randn(*shape, generator=generator)
+
+
+_PROBES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
+    "matmul": lambda: _seeded(nn.Linear(256, 256, bias=False), 256, 256),
+    "convolution": lambda: _seeded(nn.Conv2d(32, 32, 3, bias=False), 4, 32, 16, 16),
+    # Small weights keep the gates off saturation, where every arithmetic gives the same ±1.
+    "recurrence": lambda: _gentle(*_seeded(nn.LSTM(64, 64), 1, 32, 64)),
+}
+
+
+def _gentle(module: nn.Module, data: Tensor) -> tuple[nn.Module, Tensor]:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(0.05)
+    return module, data
+
+
+def _switch(name: str) -> Any:
+    backend, _, part = name.partition(".")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(getattr(torch.backends, backend), part)

@@ -1,0 +1,124 @@
+"""Precision as one small object: how a model computes, and what happens between the loss and the new parameters.
+
+Adding a mode: one more :class:`Precision` here and its name in `suite/catalog.py`, or, from another package, the
+entry-point group `ampmark.precisions`. Nobody else may ask what kind of policy it holds.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from suite.measure.device import Arithmetic
+from suite.measure.scaling import GradientScaling, NoScaling, ScaleTrace, Scaling
+from suite.spec import ScalerSpec
+
+__all__ = [
+    "BF16",
+    "FP16_DYNAMIC",
+    "FP16_STATIC",
+    "FP16_UNSCALED",
+    "FP32",
+    "TF32",
+    "Policy",
+    "Precision",
+    "TrainingPolicy",
+]
+
+
+class Policy(Protocol):
+    """What the training loop needs from a precision."""
+
+    def context(self) -> AbstractContextManager[object]:
+        """Entered around the forward pass and the loss, and nothing else."""
+        ...
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate gradients of one micro-batch's loss."""
+        ...
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Unscale, measure the norm, clip, update: one optimizer step, recorded on the device."""
+        ...
+
+    def trace(self) -> ScaleTrace:
+        """What happened in each step; read once, after the run."""
+        ...
+
+    def gradient_norms(self) -> tuple[float, ...]:
+        """Global L2 norm of each step's gradients, unscaled and unclipped; read once, after the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A mode by name: the arithmetic of the heavy operators and the kind of loss scaling. Parameters are float32."""
+
+    name: str
+    arithmetic: Arithmetic
+    scaling: str
+    """`none`, `static` or `dynamic`."""
+    summary: str
+
+    def policy(self, device: torch.device, steps: int, scaler: ScalerSpec, clip_norm: float | None) -> Policy:
+        """A fresh policy for one trial of `steps` optimizer steps."""
+        scaling: Scaling = (
+            NoScaling(device, steps)
+            if self.scaling == "none"
+            else GradientScaling(device, steps, scaler, dynamic=self.scaling == "dynamic")
+        )
+        return TrainingPolicy(_AUTOCAST.get(self.arithmetic), scaling, device, steps, clip_norm)
+
+
+_AUTOCAST = {Arithmetic.FP16: torch.float16, Arithmetic.BF16: torch.bfloat16}
+
+
+class TrainingPolicy:
+    """torch.autocast (or none) with one kind of loss scaling."""
+
+    def __init__(
+        self, autocast: torch.dtype | None, scaling: Scaling, device: torch.device, steps: int, clip_norm: float | None
+    ) -> None:
+        self._autocast = autocast
+        self._scaling = scaling
+        self._device_type = device.type
+        self._clip_norm = clip_norm
+        self._norms = torch.zeros(steps, device=device)
+        self._step = 0
+
+    def context(self) -> AbstractContextManager[object]:
+        if self._autocast is None:
+            return nullcontext()
+        return torch.autocast(self._device_type, self._autocast)
+
+    def backward(self, loss: Tensor) -> None:
+        self._scaling.scale(loss).backward()
+
+    def step(self, optimizer: Optimizer) -> None:
+        self._scaling.unscale(optimizer)
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        self._norms[self._step].copy_(norm)
+        self._step += 1
+        if self._clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self._clip_norm, norm)
+        self._scaling.step(optimizer, norm)
+
+    def trace(self) -> ScaleTrace:
+        return self._scaling.trace()
+
+    def gradient_norms(self) -> tuple[float, ...]:
+        return tuple(self._norms[: self._step].tolist())
+
+
+FP32 = Precision("fp32", Arithmetic.FP32, "none", "IEEE float32 in matmul, convolution and recurrence")
+TF32 = Precision("tf32", Arithmetic.TF32, "none", "float32 with TF32 tensor cores (NVIDIA Ampere and later)")
+FP16_STATIC = Precision("fp16-static", Arithmetic.FP16, "static", "autocast float16, constant loss scale")
+FP16_DYNAMIC = Precision("fp16-dynamic", Arithmetic.FP16, "dynamic", "autocast float16, torch's dynamic loss scale")
+BF16 = Precision("bf16", Arithmetic.BF16, "none", "autocast bfloat16")
+FP16_UNSCALED = Precision("fp16-unscaled", Arithmetic.FP16, "none", "autocast float16, no loss scaling: the control")

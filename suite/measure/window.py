@@ -1,0 +1,27 @@
+"""Which of a trial's steps are timed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+__all__ = ["warmup_cut"]
+
+SETTLED = 0.02
+"""A 5-step median within 2 % of the last half's median counts as steady."""
+LARGEST_SHARE = 0.3
+"""The warm-up never takes more than this share of the steps, unless the minimum itself is larger."""
+
+
+def warmup_cut(step_seconds: Sequence[float], minimum: int) -> int:
+    """How many first steps are warm-up: at least `minimum`, then until the running 5-step median settles, capped.
+
+    Computed after the run from the recorded times, so that nothing is decided inside the timed loop.
+    """
+    steps = len(step_seconds)
+    cap = max(minimum, int(LARGEST_SHARE * steps))
+    steady = statistics.median(step_seconds[steps // 2 :])
+    for cut in range(minimum, cap):
+        if abs(statistics.median(step_seconds[cut : cut + 5]) - steady) <= SETTLED * steady:
+            return cut
+    return cap

@@ -1,0 +1,112 @@
+"""The inside of a trial process: the only place where the suite meets the workloads.
+
+Messages go to the parent as JSON, one per frame: `{"phase": …}` any number of times, then exactly one
+`{"record": …}` (or `{"survey": …}`). What the process prints is captured separately and never parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from suite import catalog
+from suite.decode import DecodeError, decode, encode
+from suite.errors import PrecisionUnsupported, SuiteError, UsageError
+from suite.measure.device import choose, hardware
+from suite.measure.environment import describe
+from suite.measure.memory import Instruments
+from suite.measure.nvml import open_device
+from suite.measure.trial import Bench, run_trial
+from suite.record import Outcome, TrialRecord
+from suite.spec import TrialSpec
+from workloads.base import DataDamaged, Workload, WorkloadUnavailable
+
+__all__ = ["run_job"]
+
+Send = Callable[[Mapping[str, Any]], None]
+
+
+def run_job(job: Mapping[str, Any], send: Send) -> None:
+    """Do what the parent asked for: `{"survey": …}` or `{"trial": …}`."""
+    if "survey" in job:
+        send(_survey(job["survey"]))
+    else:
+        send({"phase": "starting"})
+        send({"record": encode(_trial(job["trial"], lambda name: send({"phase": name})))})
+
+
+def _survey(request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        environment, uuid = describe(request["device"], dict(request["variables"]))
+    except UsageError as error:
+        return {"usage": str(error)}
+    return {"survey": encode(environment), "device_uuid": uuid}
+
+
+def _trial(request: Mapping[str, Any], phase: Callable[[str], None]) -> TrialRecord:
+    spec = decode(TrialSpec, request["spec"], "trial")
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    _prepare_environment()
+    try:
+        return _measure(spec, request.get("device_uuid"), phase)
+    # The one broad except: whatever a workload or a driver raises becomes a record, and the run goes on.
+    except BaseException as error:
+        traceback.print_exc(file=sys.stderr)
+        outcome, reason = classify(error)
+        return TrialRecord(spec=spec, outcome=outcome, reason=reason, started_at=started_at)
+
+
+def _measure(spec: TrialSpec, device_uuid: str | None, phase: Callable[[str], None]) -> TrialRecord:
+    # NVML first: the idle reading must come before this process touches CUDA.
+    nvml = open_device(device_uuid)
+    device = torch.device(spec.device)
+    instruments = Instruments(device, nvml)
+    precision = catalog.load(catalog.require("precision", spec.precision, catalog.precisions()))
+    workload_class = catalog.load(catalog.require("workload", spec.workload, catalog.workloads()))
+    bench = Bench(choose(spec.device), hardware(device), instruments, phase=phase)
+    record = run_trial(spec, lambda: _make(workload_class, spec, device), precision, bench)
+    return _with_source_digest(record, workload_class)
+
+
+def _make(workload_class: Any, spec: TrialSpec, device: torch.device) -> Workload:
+    settings = decode(workload_class.Settings, dict(spec.setup.settings), f"settings of workload {spec.workload!r}")
+    made: Workload = workload_class(settings, batch_size=spec.setup.batch_size, seed=spec.seed, device=device)
+    return made
+
+
+def classify(error: BaseException) -> tuple[Outcome, str]:
+    """The outcome an exception stands for, and one sentence of reason."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, PrecisionUnsupported):
+        return Outcome.UNSUPPORTED, text
+    if isinstance(error, WorkloadUnavailable | DataDamaged):
+        return Outcome.UNAVAILABLE, text
+    # torch's CPU allocator raises a plain RuntimeError with this text.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+        return Outcome.OUT_OF_MEMORY, text
+    if isinstance(error, SuiteError | DecodeError):
+        return Outcome.FAILED, text
+    return Outcome.FAILED, f"{type(error).__name__}: {text}"
+
+
+def _with_source_digest(record: TrialRecord, workload_class: Any) -> TrialRecord:
+    source = inspect.getsourcefile(workload_class)
+    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    return replace(record, workload_sha256=digest)
+
+
+def _prepare_environment() -> None:
+    """Variables that CUDA and its libraries read once, when they start: before anything starts them."""
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    # It would override every precision switch of this process.
+    os.environ.pop("NVIDIA_TF32_OVERRIDE", None)

@@ -1,0 +1,253 @@
+"""What came out: frozen values from the single step to the machine. Standard library only.
+
+`TrialRecord` is what a trial process sends, what the journal keeps and what every later stage is computed from.
+"No value" is None with a reason beside it, never 0 and never NaN.
+
+Schema history (the number in every journal line and in run.json; results/README.md describes the columns)
+    1   first published form
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from suite.decode import encode
+from suite.spec import TrialSpec
+
+__all__ = [
+    "SCHEMA",
+    "Attestation",
+    "Caution",
+    "Energy",
+    "Environment",
+    "Memory",
+    "Outcome",
+    "Quality",
+    "StepTrace",
+    "TrialRecord",
+]
+
+SCHEMA = 1
+
+
+class Outcome(enum.StrEnum):
+    """How a trial ended. Only the first two carry numbers that may stand in a table of speeds."""
+
+    OK = "ok"
+    EMULATED = "emulated"
+    """Finished, but the hardware does not compute in this precision: the numerics count, the speed is not ranked."""
+    UNSUPPORTED = "unsupported"
+    """The device cannot do it, and nothing was put in its place."""
+    UNAVAILABLE = "unavailable"
+    """Something the workload needs is not installed (weights, data)."""
+    DIVERGED = "diverged"
+    """Training broke down numerically; `first_bad_step` says when."""
+    PRECISION_MISMATCH = "precision mismatch"
+    """What ran is not what was asked for."""
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    """The process died without a word (a signal, a hard exit)."""
+    FAILED = "failed"
+    """The process raised an error."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether the trial finished with numbers."""
+        return self in (Outcome.OK, Outcome.EMULATED)
+
+    @property
+    def broken(self) -> bool:
+        """Whether something went wrong that somebody must look at (as opposed to a gap with a good reason)."""
+        return self not in (Outcome.OK, Outcome.EMULATED, Outcome.UNSUPPORTED, Outcome.DIVERGED)
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something that weakens a trial's numbers: a stable code, and what it means and what to do about it."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """One entry per optimizer step, the warm-up included. Overflow and scale were recorded on the device."""
+
+    seconds: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Training loss of the step (mean over its micro-batches)."""
+    gradient_norms: tuple[float, ...]
+    """Global L2 norm after unscaling and before clipping; non-finite where the step overflowed."""
+    overflowed: tuple[bool, ...]
+    """A gradient was infinite or NaN."""
+    scales: tuple[float, ...] | None
+    """The loss scale the step was computed with; None without loss scaling."""
+    skips_overflow: bool
+    """Whether an overflowing step leaves the parameters alone (true exactly where there is a scaler)."""
+    last_scale: float | None
+    """The scale after the last step's update."""
+    warmup_steps: int
+    """How many first steps are not timed."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory in layers, in bytes. A layer that cannot be read is None and `reasons` says why."""
+
+    peak_allocated_bytes: int | None = None
+    """Largest sum of live tensors after warm-up (torch allocator)."""
+    peak_allocated_bytes_with_warmup: int | None = None
+    peak_reserved_bytes: int | None = None
+    """Largest memory held by the torch allocator, warm-up included."""
+    allocator_retries: int | None = None
+    """Times the allocator had to free its cache and try again: above 0, the peak is the device's limit."""
+    peak_device_bytes: int | None = None
+    """Device memory in use (NVML, sampled) minus what was in use before the trial touched the device."""
+    peak_process_bytes: int | None = None
+    """This process's device memory as the driver sees it (NVML, sampled)."""
+    peak_rss_bytes: int | None = None
+    """Largest resident memory of the trial process on the host, from the first training step on."""
+    rss_before_bytes: int | None = None
+    """Resident memory before the model was built: mostly libraries shared with the other trials."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Field name -> why it is None."""
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy from the end of the fixed warm-up to the last step; None with a reason where it cannot be measured."""
+
+    joules: float | None = None
+    steps: int | None = None
+    """Optimizer steps between the two readings."""
+    source: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Held-out quality after training, evaluated in float32 for every precision."""
+
+    metrics: Mapping[str, float]
+    primary: str
+    higher_is_better: bool
+    baseline: float
+    """The primary metric of a predictor that ignores the input."""
+    baseline_name: str
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """Evidence of the precision that really ran: an operator census and a numerical probe, both untimed."""
+
+    effective: str
+    """`fp32`, `tf32`, `fp16`, `bf16`, or a description of a mixture."""
+    operations: Mapping[str, int]
+    """Heavy operators of one training step by name and input type, e.g. `{"aten.addmm/float16": 8}`."""
+    probe_errors: Mapping[str, float]
+    """Relative error of a seeded product against float64, by operator; it tells TF32 from IEEE float32."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """torch's precision switches, read back after the run."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine and the software. No user names, paths, host names or tokens."""
+
+    device: str
+    """`cpu` or `cuda:0`."""
+    device_name: str
+    device_memory_bytes: int | None
+    compute_capability: str | None
+    device_count: int
+    driver: str | None
+    cuda: str | None
+    cudnn: str | None
+    nccl: str | None
+    mig: str | None
+    ecc: str | None
+    power_limit_watts: float | None
+    persistence: str | None
+    torch: str
+    torchvision: str | None
+    transformers: str | None
+    python: str
+    os: str
+    cpu: str
+    cpu_count: int
+    threads: int
+    """CPU threads of every trial."""
+    cpu_instructions: str
+    """The vector instruction set torch chose (`AVX2`, `AVX512`, …)."""
+    container: str | None
+    ampmark: str
+    git_commit: str | None
+    """Of the ampmark checkout, when it runs from one."""
+    git_dirty: bool | None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that change numerics or speed, by allow-list."""
+
+    #: What makes two runs the same machine: names and versions only, so that a noisy reading never splits a history.
+    FINGERPRINT = (
+        "device device_name device_memory_bytes compute_capability device_count driver cuda cudnn nccl mig ecc "
+        "power_limit_watts torch torchvision transformers python os cpu cpu_count threads cpu_instructions variables"
+    )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the fields named in `FINGERPRINT`."""
+        chosen = encode({name: getattr(self, name) for name in self.FINGERPRINT.split()})
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+    def differences(self, other: Environment) -> list[str]:
+        """`name: ours → theirs` for each fingerprint field that differs; `other` is the newer side."""
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in self.FINGERPRINT.split()]
+        return [f"{name}: {ours} → {theirs}" for name, ours, theirs in pairs if ours != theirs]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Everything known about one trial, whatever became of it."""
+
+    spec: TrialSpec
+    outcome: Outcome
+    started_at: str
+    """UTC, ISO 8601."""
+    schema: int = SCHEMA
+    order: int = 0
+    """Position in the run's plan, from 0."""
+    reason: str | None = None
+    """One sentence on every outcome but `ok`."""
+    emulation: str | None = None
+    """Why the numbers do not stand for hardware speed; also set on a trial that then diverged."""
+    start_seconds: float | None = None
+    """From asking for the process to its first message."""
+    total_seconds: float | None = None
+    build_seconds: float | None = None
+    """Model, data and optimizer."""
+    evaluate_seconds: float | None = None
+    samples_per_step: int | None = None
+    tokens_per_step: int | None = None
+    flops_per_step: int | None = None
+    """Analytic, one optimizer step (all its micro-batches)."""
+    steps: StepTrace | None = None
+    memory: Memory = field(default_factory=Memory)
+    energy: Energy = field(default_factory=lambda: Energy(reason="the trial did not reach its last step"))
+    quality: Quality | None = None
+    attestation: Attestation | None = None
+    first_bad_step: int | None = None
+    """Of a diverged trial: the first step (from 0) that shows it."""
+    parameters_sha256: str | None = None
+    """Digest of the final parameters and buffers."""
+    losses_sha256: str | None = None
+    """Digest of the loss curve as float32."""
+    workload_sha256: str | None = None
+    """Digest of the workload's source file."""
+    cautions: tuple[Caution, ...] = ()
+    log_tail: str | None = None
+    """Last lines of the process's output, where the trial did not end well."""

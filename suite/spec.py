@@ -1,0 +1,230 @@
+"""What is to be run: frozen values from the profile down to the single trial.
+
+A :class:`Profile` says, per workload, everything that is not the precision (:class:`Setup`); :func:`expand` crosses
+workloads, precisions, seeds and repeats into a :class:`Plan` of :class:`TrialSpec`. Two trials of one workload differ
+in precision, seed or repeat and in nothing else, because all the rest is the one shared :class:`Setup`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from suite.decode import encode, nearest
+from suite.errors import UsageError
+
+__all__ = ["OptimizerSpec", "Plan", "Profile", "ScalerSpec", "ScheduleSpec", "Setup", "TrialSpec", "expand"]
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """The optimizer, equal in every precision. `beta1`, `beta2`, `epsilon` are AdamW's, `momentum` is SGD's."""
+
+    name: str
+    learning_rate: float
+    weight_decay: float = 0.0
+    fused: bool = True
+    """torch's fused kernel: on CUDA it is what keeps a scaled step free of a host sync."""
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        _one_of("optimizer.name", self.name, OPTIMIZERS)
+        _positive("optimizer.learning_rate", self.learning_rate)
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """Learning rate over the optimizer steps. It advances on every step, skipped or not, in every precision."""
+
+    kind: str = "constant"
+    warmup_steps: int = 0
+    """Linear ramp from 0 over this many steps."""
+
+    def __post_init__(self) -> None:
+        _one_of("schedule.kind", self.kind, SCHEDULES)
+
+
+@dataclass(frozen=True)
+class ScalerSpec:
+    """Loss-scaling parameters. torch's defaults are 65536, 2, 0.5 and 2000 (torch.amp.GradScaler)."""
+
+    initial_scale: float = 65536.0
+    growth_factor: float = 2.0
+    backoff_factor: float = 0.5
+    growth_interval: int = 2000
+    """Overflow-free steps before the dynamic scale grows. 2000 never fires in a short run."""
+    static_scale: float = 1024.0
+    """The constant of `fp16-static`."""
+
+    def __post_init__(self) -> None:
+        for name in ("initial_scale", "static_scale"):
+            _positive(f"scaler.{name}", getattr(self, name))
+        if not (self.growth_factor > 1 > self.backoff_factor > 0):
+            raise UsageError(
+                f"scaler: growth_factor {self.growth_factor} and backoff_factor {self.backoff_factor} do not make a "
+                "dynamic scale; give a growth factor above 1 and a back-off factor between 0 and 1."
+            )
+        _positive("scaler.growth_interval", self.growth_interval)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything about a workload's training that is not the precision: the same in every row of its table."""
+
+    steps: int
+    """Optimizer steps of the trial, the warm-up included: every one of them trains."""
+    warmup_steps: int
+    """The least number of first steps that are not timed; see `measure.window.warmup_cut`."""
+    batch_size: int
+    optimizer: OptimizerSpec
+    accumulation: int = 1
+    """Micro-batches per optimizer step."""
+    clip_norm: float | None = None
+    """Gradient-norm limit, applied after unscaling; None does not clip."""
+    onednn: bool = True
+    """Whether CPU operators may use oneDNN; oneDNN has no 16-bit LSTM on most CPUs, so that workload turns it off."""
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    scaler: ScalerSpec | None = None
+    """This workload's own loss scaling; None takes the profile's."""
+    settings: Mapping[str, int | float | bool | str] = field(default_factory=dict)
+    """The workload's own sizes: the fields of its `Settings` class."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulation"):
+            _positive(name, getattr(self, name))
+        if not 0 <= self.warmup_steps < self.steps:
+            raise UsageError(
+                f"warmup_steps {self.warmup_steps} leaves no step of {self.steps} to time; make it smaller than steps."
+            )
+        if self.clip_norm is not None:
+            _positive("clip_norm", self.clip_norm)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One size of the whole benchmark; a TOML file of this form (see `suite/profiles/`)."""
+
+    name: str
+    summary: str
+    precisions: tuple[str, ...]
+    workloads: Mapping[str, Setup]
+    seeds: tuple[int, ...] = (0,)
+    repeats: int = 1
+    """Fresh processes per cell and seed: the unit of every speed statistic."""
+    timeout_seconds: float = 600.0
+    """Wall-clock limit of one trial."""
+    scaler: ScalerSpec = field(default_factory=ScalerSpec)
+
+    def __post_init__(self) -> None:
+        _positive("repeats", self.repeats)
+        _positive("timeout_seconds", self.timeout_seconds)
+        for name in ("precisions", "workloads", "seeds"):
+            if not getattr(self, name):
+                raise UsageError(f"profile {self.name!r}: {name} is empty; name at least one.")
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One fresh process: one workload in one precision with one seed."""
+
+    workload: str
+    precision: str
+    seed: int
+    repeat: int
+    device: str
+    """`cpu` or `cuda:0`: resolved before the plan is made."""
+    threads: int
+    """CPU threads of the trial, the same in every precision."""
+    profile: str
+    timeout_seconds: float
+    scaler: ScalerSpec
+    setup: Setup
+
+    @property
+    def trial_id(self) -> str:
+        """Readable and unique within a run; also the name of the trial's log."""
+        return f"{self.workload}-{self.precision}-s{self.seed}-r{self.repeat}"
+
+    @property
+    def setup_sha256(self) -> str:
+        """Hash of all that two trials must share to be compared: everything but seed, repeat and time limit."""
+        shared = encode(self)
+        for key in ("seed", "repeat", "timeout_seconds", "profile"):
+            del shared[key]
+        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of one run, in the order in which they run."""
+
+    profile: str
+    device: str
+    trials: tuple[TrialSpec, ...]
+
+
+def expand(
+    profile: Profile,
+    *,
+    device: str,
+    threads: int,
+    workloads: Iterable[str] = (),
+    precisions: Iterable[str] = (),
+    seeds: Iterable[int] = (),
+    repeats: int | None = None,
+    timeout_seconds: float | None = None,
+) -> Plan:
+    """Cross workload × precision × seed × repeat; an empty choice means all that the profile has.
+
+    Repeats are the outermost loop and every second one runs backwards (A B C, C B A, …), so that a machine that
+    drifts during the run moves all cells alike.
+
+    Raises:
+        UsageError: a workload that the profile does not size, a repeated name, or a count below one.
+    """
+    chosen = tuple(dict.fromkeys(workloads)) or tuple(profile.workloads)
+    for name in chosen:
+        if name not in profile.workloads:
+            raise UsageError(f"profile {profile.name!r} has no workload {name!r}; {nearest(name, profile.workloads)}")
+    if repeats is not None:
+        _positive("--repeats", repeats)
+    if timeout_seconds is not None:
+        _positive("--timeout", timeout_seconds)
+    cells = [(w, p) for w in chosen for p in (tuple(dict.fromkeys(precisions)) or profile.precisions)]
+    trials = [
+        TrialSpec(
+            workload=workload,
+            precision=precision,
+            seed=seed,
+            repeat=repeat,
+            device=device,
+            threads=threads,
+            profile=profile.name,
+            timeout_seconds=timeout_seconds or profile.timeout_seconds,
+            scaler=profile.workloads[workload].scaler or profile.scaler,
+            setup=profile.workloads[workload],
+        )
+        for repeat in range(repeats or profile.repeats)
+        for seed in (tuple(dict.fromkeys(seeds)) or profile.seeds)
+        for workload, precision in (cells if repeat % 2 == 0 else reversed(cells))
+    ]
+    return Plan(profile=profile.name, device=device, trials=tuple(trials))
+
+
+def _positive(name: str, value: Any) -> None:
+    if not value > 0:
+        raise UsageError(f"{name} is {value}; give a number above 0.")
+
+
+def _one_of(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise UsageError(f"{name}: {value!r} is not known; {nearest(value, known)}")

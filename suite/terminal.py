@@ -1,0 +1,240 @@
+"""What a person sees on the terminal: progress while a run lasts, tables afterwards. rich does the drawing."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+from rich.table import Table
+
+from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.record import Outcome, TrialRecord
+from suite.rows import trial_row
+from suite.runner import Event, Finished, Phase, Started
+from suite.store import Run, RunInfo
+
+if TYPE_CHECKING:
+    from suite.api import Planned
+    from suite.judge.baseline import Approval
+
+__all__ = ["RunDisplay", "print_baselines", "print_list", "print_run", "print_verdicts"]
+
+_GLYPHS = {
+    Verdict.REGRESSED: ("▲", "red"),
+    Verdict.FAILED: ("✖", "red"),
+    Verdict.INCONCLUSIVE: ("?", "yellow"),
+    Verdict.IMPROVED: ("▼", "green"),
+    Verdict.UNCHANGED: ("=", ""),
+    Verdict.INCOMPARABLE: ("≠", "yellow"),
+    Verdict.NOT_MEASURED: ("–", "dim"),
+}
+
+
+class RunDisplay:
+    """A live bar with the remaining time on a terminal, one plain line per trial elsewhere.
+
+    It draws once a second and is told of phases, not of steps: on a machine with two cores a livelier display would
+    be part of what is measured.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        # Messages go to stderr where stdout carries a document.
+        self._console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            Remaining(),
+            console=self._console,
+            refresh_per_second=1,
+            transient=True,
+            disable=not self._console.is_terminal,
+            speed_estimate_period=3600,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> RunDisplay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def surveying(self) -> None:
+        """Torch is being loaded, once for all trials."""
+        self._console.print("loading torch and the model libraries (some seconds, once) …")
+
+    def planned(self, planned: Planned) -> None:
+        """What is about to run, and where."""
+        environment, plan = planned.machine.environment, planned.plan
+        self._console.print(
+            f"{len(plan.trials)} trials, profile {plan.profile}, on {environment.device_name} "
+            f"({environment.threads} CPU threads, torch {environment.torch})"
+        )
+
+    def on_event(self, event: Event) -> None:
+        """Keep up with the run."""
+        if self._task is None:
+            self._task = self._progress.add_task("starting", total=None)
+            self._progress.start()
+        if isinstance(event, Started):
+            self._progress.update(self._task, description=event.spec.trial_id, total=event.total, completed=event.index)
+        elif isinstance(event, Phase):
+            self._progress.update(self._task, description=f"{event.spec.trial_id}: {event.name}")
+        elif isinstance(event, Finished):
+            self._progress.update(self._task, advance=1)
+            self._console.print(_one_line(event.record), markup=False)
+
+    def interrupted(self) -> None:
+        """Ctrl-C."""
+        self._progress.stop()
+        self._console.print("interrupted; every finished trial is kept. Complete with: ampmark run --resume latest")
+
+
+def print_run(run: Run) -> None:
+    """One row per cell, repeats and seeds taken together."""
+    console = _console()
+    table = Table(title=f"run {run.info.run} on {run.info.environment.device_name}", title_justify="left")
+    for name in ("workload", "precision", "outcome"):
+        table.add_column(name, no_wrap=True)
+    for name in ("step", "samples/s", "× fp32", "peak memory", "overflows", "loss", "quality (baseline)"):
+        table.add_column(name, justify="right")
+    cells = run.trials.groupby(["workload", "precision"], sort=False)
+    reference = {
+        workload: rows["step_seconds_median"].median() for (workload, precision), rows in cells if precision == "fp32"
+    }
+    reasons: dict[str, list[str]] = {}
+    for (workload, precision), rows in cells:
+        table.add_row(*_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan)))
+        for reason in dict.fromkeys(rows["reason"].dropna()):
+            reasons.setdefault(reason, []).append(f"{workload} × {precision}")
+    console.print(table)
+    for reason, cells_of in reasons.items():
+        console.print(f"{', '.join(cells_of)}: {reason}", markup=False)
+    if run.info.sealed_at is None:
+        console.print(f"incomplete: {len(run.trials)} of {len(run.info.plan.trials)} trials; --resume completes it.")
+
+
+def print_verdicts(verdicts: Verdicts) -> None:
+    """The headline, then one row per finding, worst first."""
+    console = _console()
+    console.print(verdicts.headline, markup=False)
+    table = Table()
+    for name in ("cell", "metric", "verdict"):
+        table.add_column(name, no_wrap=True)
+    for name in ("change", "98 % interval", "could have seen", "adjusted p", "processes"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for finding in verdicts.findings:
+        table.add_row(*_finding_texts(finding))
+    console.print(table)
+
+
+def print_list(
+    runs: Iterable[RunInfo], workloads: Mapping[str, str], precisions: Mapping[str, str], profiles: Iterable[str]
+) -> None:
+    """Stored runs and what can be run."""
+    console = _console()
+    table = Table("run", "created (UTC)", "trials", "profile", "device", "state", title="runs", title_justify="left")
+    for info in runs:
+        state = "complete" if info.sealed_at else "cut short"
+        plan = info.plan
+        table.add_row(
+            info.run, info.created_at[:19], str(len(plan.trials)), plan.profile, info.environment.device_name, state
+        )
+    console.print(table)
+    console.print(f"workloads: {', '.join(workloads)}")
+    console.print(f"precisions: {', '.join(precisions)}")
+    console.print(f"profiles: {', '.join(profiles)}")
+
+
+def print_baselines(approvals: Iterable[Approval]) -> None:
+    """Approved baselines."""
+    table = Table("name", "run", "device", "approved (UTC)", "reason", title="baselines", title_justify="left")
+    for approval in approvals:
+        table.add_row(approval.name, approval.run, approval.device, approval.approved_at[:19], approval.reason)
+    _console().print(table)
+
+
+def _console() -> Console:
+    # Where there is no terminal there is no width either: the table is then as wide as it needs to be.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def _one_line(record: TrialRecord) -> str:
+    row = trial_row(record, "")
+    parts = [f"{record.spec.trial_id:28} {record.outcome.value}"]
+    if record.outcome.measured:
+        parts.append(f"{_milliseconds(row['step_seconds_median'])} a step")
+        parts.append(f"loss {row['first_loss']:.3g} → {_number(row['final_loss'])}")
+        parts.append(f"{row['quality_metric']} {_number(row['quality'])}")
+        parts.append(f"{row['overflow_count']} overflows")
+    elif record.reason:
+        parts.append(record.reason)
+    return " · ".join(parts)
+
+
+def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: float) -> list[str]:
+    outcomes = " / ".join(dict.fromkeys(rows["outcome"]))
+    measured = rows[[Outcome(outcome).measured for outcome in rows["outcome"]]]
+    if measured.empty:
+        return [workload, precision, outcomes, *[""] * 7]
+    seconds = measured["step_seconds_median"].median()
+    memory = next(
+        (
+            measured[name].max()
+            for name in ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
+            if measured[name].notna().any()
+        ),
+        None,
+    )
+    first = measured.iloc[0]
+    return [
+        workload,
+        precision,
+        outcomes,
+        _milliseconds(seconds),
+        _number(measured["samples_per_second"].median()),
+        "" if math.isnan(reference_seconds) else f"{reference_seconds / seconds:.2f}",
+        "" if memory is None else f"{memory / 2**20:.0f} MiB",
+        str(int(measured["overflow_count"].sum())),
+        f"{_number(measured['first_loss'].mean())} → {_number(measured['final_loss'].mean())}",
+        f"{first['quality_metric']} {_number(measured['quality'].mean())} ({_number(first['quality_baseline'])})",
+    ]
+
+
+def _finding_texts(finding: Finding) -> list[str]:
+    glyph, style = _GLYPHS[finding.verdict]
+    text = f"{glyph} {finding.verdict.value}"
+    interval = "" if finding.low is None or finding.high is None else f"{finding.low:+.1%} … {finding.high:+.1%}"
+    why = [*finding.reasons]
+    if finding.verdict is Verdict.INCONCLUSIVE and finding.runs_to_decide:
+        why.append(f"{finding.runs_to_decide} processes a side would decide")
+    return [
+        finding.cell,
+        finding.metric,
+        f"[{style}]{text}[/{style}]" if style else text,
+        "" if finding.change is None else f"{finding.change:+.1%}",
+        interval,
+        "" if finding.minimum_detectable is None else f"≥ {finding.minimum_detectable:.1%}",
+        "" if finding.p_adjusted is None else f"{finding.p_adjusted:.2g}",
+        f"{finding.processes_base} / {finding.processes_candidate}",
+        "; ".join(why),
+    ]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{_number(seconds * 1e3)} ms"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.4g}"

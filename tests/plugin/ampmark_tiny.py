@@ -1,0 +1,126 @@
+"""A workload and a precision from another package: linear regression that trains in milliseconds, with faults."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from suite.measure.device import Arithmetic
+from suite.measure.precision import Precision
+from workloads.base import Cost, Evaluation, derive_seed, generator
+
+BF16_AGAIN = Precision("bf16-again", Arithmetic.BF16, "none", "bf16 under another name")
+
+
+@dataclass(frozen=True)
+class TinySettings:
+    width: int = 16
+    fault: str = "none"
+    fault_step: int = 3
+    delay_seconds: float = 0.0
+
+
+class Tiny:
+    """y = X w + noise; `settings.fault` happens in the loss of step `settings.fault_step`."""
+
+    Settings = TinySettings
+
+    def __init__(self, settings: TinySettings, *, batch_size: int, seed: int, device: torch.device) -> None:
+        self._settings = settings
+        self._batch_size = batch_size
+        self._seed = seed
+        self._device = device
+        self._calls = 0
+        source = generator(seed, "data")
+        self._x = torch.randn(256, settings.width, generator=source).to(device)
+        self._y = self._x @ torch.randn(settings.width, 1, generator=source).to(device)
+
+    def model(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(self._seed, "init"))
+            return nn.Linear(self._settings.width, 1).to(self._device)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = generator(self._seed, "order")
+        while True:
+            rows = torch.randint(len(self._x), (self._batch_size,), generator=order).to(self._device)
+            yield self._x[rows], self._y[rows]
+
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        loss = nn.functional.mse_loss(model(x).float(), y)
+        _busy(self._settings.delay_seconds)
+        self._calls += 1
+        if self._calls == self._settings.fault_step + 1:
+            return _FAULTS[self._settings.fault](loss)
+        return loss
+
+    def evaluate(self, model: nn.Module) -> Evaluation:
+        rmse = float(nn.functional.mse_loss(model(self._x), self._y).sqrt())
+        return Evaluation({"rmse": rmse}, "rmse", False, float(self._y.std()), "mean")
+
+    def cost(self) -> Cost:
+        return Cost(samples=self._batch_size, tokens=None, flops=6 * self._batch_size * self._settings.width)
+
+
+def _busy(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def _die(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+def _flood(loss: Tensor) -> Tensor:
+    line = "x" * 1023 + "\n"
+    for _ in range(100 * 1024):
+        sys.stdout.write(line)
+    return loss
+
+
+def _hang(loss: Tensor) -> Tensor:
+    time.sleep(3600)
+    return loss
+
+
+def _leave_child(loss: Tensor) -> Tensor:
+    """A child that outlives the trial, keeps its pipes open and keeps printing."""
+    subprocess.Popen(["sh", "-c", "while :; do echo chatter; sleep 0.01; done"])
+    return loss
+
+
+def _kill(loss: Tensor) -> Tensor:
+    _die(signal.SIGKILL)
+    return loss
+
+
+def _raise(loss: Tensor) -> Tensor:
+    raise RuntimeError("the <workload> broke")
+
+
+def _out_of_memory(loss: Tensor) -> Tensor:
+    return loss + torch.empty(1 << 50).sum()
+
+
+_FAULTS = {
+    "none": lambda loss: loss,
+    "raise": _raise,
+    "exit": lambda loss: os._exit(7),
+    "kill": _kill,
+    "hang": _hang,
+    "flood": _flood,
+    "child": _leave_child,
+    "memory": _out_of_memory,
+    "overflow": lambda loss: loss * math.inf,
+}
