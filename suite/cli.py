@@ -42,10 +42,10 @@ BaselineOption = Annotated[str, typer.Option("--baseline", help="Name of the app
 FailOption = Annotated[str, typer.Option("--fail-on", help="Verdicts that fail: regressed, inconclusive.")]
 
 
-def main() -> None:
-    """Run the command line; an ampmark error is one line on stderr and exit status 2."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (None: of this process); an ampmark error is one line on stderr and exit status 2."""
     try:
-        app()
+        app(arguments)
     except SuiteError as error:
         print(f"ampmark: {error}", file=sys.stderr)
         sys.exit(2)
@@ -87,7 +87,8 @@ def run(
                     timeout_seconds=timeout,
                 )
                 display.planned(planned)
-                finished = api.run(planned, home=place, command=_command(), on_event=display.on_event)
+                command = _command(profile, workload, precision, repeats, seeds, device, timeout)
+                finished = api.run(planned, home=place, command=command, on_event=display.on_event)
         except KeyboardInterrupt:
             display.interrupted()
             raise typer.Exit(130) from None
@@ -247,9 +248,30 @@ def _load(home: Home, name: str) -> store.Run:
     return store.load_run(store.find_run(home.results, name))
 
 
-def _command() -> str:
-    # Only the last part of a path: results are shared, and folders carry names of people.
-    return shlex.join(["ampmark", *(Path(word).name if "/" in word else word for word in sys.argv[1:])])
+def _command(
+    profile: str | None,
+    workload: list[str] | None,
+    precision: list[str] | None,
+    repeats: int | None,
+    seeds: str | None,
+    device: str | None,
+    timeout: float | None,
+) -> str:
+    """What was asked for, without where it was stored; of a path only the last part, for folders name people."""
+    words = ["ampmark", "run"]
+    options = (
+        ("--profile", [Path(profile).name] if profile else []),
+        ("--workload", workload or []),
+        ("--precision", precision or []),
+        ("--repeats", [] if repeats is None else [str(repeats)]),
+        ("--seeds", [seeds] if seeds else []),
+        ("--device", [device] if device else []),
+        ("--timeout", [] if timeout is None else [f"{timeout:g}"]),
+    )
+    for name, values in options:
+        for value in values:
+            words += [name, value]
+    return shlex.join(words)
 
 
 def _say(verdicts: Any, as_json: bool) -> None:

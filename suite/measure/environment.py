@@ -61,9 +61,9 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def device_uuid(device: torch.device) -> str | None:
+def device_uuid(device: torch.device, cuda: Any = torch.cuda) -> str | None:
     """The UUID by which NVML finds a CUDA device; None elsewhere."""
-    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
+    return f"GPU-{cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
 
 
 def _cuda_facts(device: torch.device, nvml: NvmlDevice | str) -> dict[str, Any]:

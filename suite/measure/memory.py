@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,10 +23,14 @@ SHORTEST_ENERGY_SECONDS = 2.0
 
 
 class Instruments:
-    """Everything that is read around the loop and not inside it."""
+    """Everything that is read around the loop and not inside it.
 
-    def __init__(self, device: torch.device, nvml: NvmlDevice | str) -> None:
+    `nvml` is the device behind NVML, or the reason why there is none; `cuda` is `torch.cuda`, or a fake.
+    """
+
+    def __init__(self, device: torch.device, nvml: NvmlDevice | str, cuda: Any = torch.cuda) -> None:
         self._device = device
+        self._cuda = cuda
         self._nvml = nvml
         self._rss_before = _resident_bytes("VmRSS")
         self._idle = nvml.used_bytes() if isinstance(nvml, NvmlDevice) else Reading(None, nvml)
@@ -37,9 +42,9 @@ class Instruments:
     def window_begins(self) -> None:
         """End of the fixed warm-up: remember its peak and start counting afresh."""
         if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            self._warmup_allocated = torch.cuda.max_memory_allocated(self._device)
-            torch.cuda.reset_peak_memory_stats(self._device)
+            self._cuda.synchronize(self._device)
+            self._warmup_allocated = self._cuda.max_memory_allocated(self._device)
+            self._cuda.reset_peak_memory_stats(self._device)
         self._energy_before = self._joules()
 
     def finish(self, window_seconds: float, window_steps: int) -> tuple[Memory, Energy, tuple[Caution, ...]]:
@@ -80,12 +85,12 @@ class Instruments:
         names = ("peak_allocated_bytes", "peak_allocated_bytes_with_warmup", "peak_reserved_bytes", "allocator_retries")
         if self._device.type != "cuda":
             return {name: Reading(None, "torch keeps no allocator statistics on the CPU") for name in names}
-        statistics = torch.cuda.memory_stats(self._device)
-        peak = torch.cuda.max_memory_allocated(self._device)
+        statistics = self._cuda.memory_stats(self._device)
+        peak = self._cuda.max_memory_allocated(self._device)
         values = (
             peak,
             max(peak, self._warmup_allocated or 0),
-            torch.cuda.max_memory_reserved(self._device),
+            self._cuda.max_memory_reserved(self._device),
             statistics.get("num_alloc_retries", 0),
         )
         return {name: Reading(value) for name, value in zip(names, values, strict=True)}

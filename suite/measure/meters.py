@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -44,24 +44,28 @@ class WallMeter:
 
 
 class CudaMeter:
-    """A CUDA event per step, recorded into the stream and read after one synchronisation at the end."""
+    """A CUDA event per step, recorded into the stream and read after one synchronisation at the end.
 
-    def __init__(self, device: torch.device, steps: int) -> None:
+    `cuda` is the module `torch.cuda`, or a fake with the same functions.
+    """
+
+    def __init__(self, device: torch.device, steps: int, cuda: Any = torch.cuda) -> None:
         self._device = device
-        self._events = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
+        self._cuda = cuda
+        self._events = [cuda.Event(enable_timing=True) for _ in range(steps + 1)]
         self._recorded = 0
 
     def start(self) -> None:
-        torch.cuda.synchronize(self._device)
+        self._cuda.synchronize(self._device)
         self._recorded = 0
         self.mark()
 
     def mark(self) -> None:
-        self._events[self._recorded].record(torch.cuda.current_stream(self._device))
+        self._events[self._recorded].record(self._cuda.current_stream(self._device))
         self._recorded += 1
 
     def stop(self) -> tuple[float, ...]:
-        torch.cuda.synchronize(self._device)
+        self._cuda.synchronize(self._device)
         events = self._events[: self._recorded]
         # elapsed_time is in milliseconds (torch.cuda.Event).
         return tuple(before.elapsed_time(after) / 1e3 for before, after in pairwise(events))

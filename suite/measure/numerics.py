@@ -116,7 +116,7 @@ def effective_precision(operations: Mapping[str, int], errors: Mapping[str, floa
     if len(kinds) > 1:
         return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
     (kind,) = kinds
-    found = {_ARITHMETIC.get((kind, _mantissa(error)), f"{kind} with error {error:.1e}") for error in errors.values()}
+    found = {_name(kind, error) for error in errors.values()}
     return found.pop() if len(found) == 1 else "mixed (" + ", ".join(sorted(found)) + ")"
 
 
@@ -140,6 +140,10 @@ _ARITHMETIC = {
     ("float16", "ten-bit"): "fp16",
     ("bfloat16", "seven-bit"): "bf16",
 }
+
+
+def _name(kind: str, error: float) -> str:
+    return _ARITHMETIC.get((kind, _mantissa(error)), f"{kind} operators, probe error {error:.1e}")
 
 
 def _mantissa(error: float) -> str:

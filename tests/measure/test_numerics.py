@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from suite.measure import numerics
+from suite.measure.device import Arithmetic
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("operations", "errors", "effective"),
+    [
+        ({"aten.mm/float32": 3}, {"matmul": 2.1e-7}, "fp32"),
+        ({"aten.mm/float32": 3}, {"matmul": 2.9e-4}, "tf32"),
+        ({"aten.mm/float16": 3}, {"matmul": 3.6e-4}, "fp16"),
+        ({"aten.mm/bfloat16": 3}, {"matmul": 2.9e-3}, "bf16"),
+        # Products in IEEE, convolutions in TF32: the library defaults on an Ampere GPU.
+        (
+            {"aten.mm/float32": 3, "aten.convolution/float32": 1},
+            {"matmul": 2e-7, "convolution": 3e-4},
+            "mixed (fp32, tf32)",
+        ),
+        ({"aten.mm/float16": 3, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "mixed (float16 ×3, float32 ×2)"),
+        ({"aten.mm/bfloat16": 1}, {"matmul": 2e-7}, "bfloat16 operators, probe error 2.0e-07"),
+        ({"aten.mm/float32": 1}, {"matmul": 0.5}, "float32 operators, probe error 5.0e-01"),
+        ({}, {}, "unknown (the census found no heavy operator)"),
+    ],
+)
+def test_census_and_probe_together_name_the_precision(
+    operations: dict[str, int], errors: dict[str, float], effective: str
+) -> None:
+    assert numerics.effective_precision(operations, errors) == effective
+
+
+def test_the_census_counts_heavy_operators_by_input_type() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
+    with numerics.Census() as census:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(torch.ones(2, 4)).sum()
+        loss.backward()
+    assert census.operations["aten.addmm/bfloat16"] == 2
+    assert {name.rpartition("/")[2] for name in census.operations} == {"bfloat16"}
+
+
+@pytest.mark.parametrize(("dtype", "effective"), [(None, "fp32"), (torch.float16, "fp16"), (torch.bfloat16, "bf16")])
+@pytest.mark.parametrize("operation", ["aten.mm", "aten.convolution"])
+def test_the_probe_reads_the_arithmetic_off_the_error(
+    operation: str, dtype: torch.dtype | None, effective: str
+) -> None:
+    numerics.pin_arithmetic(Arithmetic.FP32)
+    operations = {f"{operation}/{str(dtype or torch.float32).removeprefix('torch.')}": 1}
+    errors = numerics.probe(operations, lambda: torch.autocast("cpu", dtype, enabled=dtype is not None), CPU)
+    assert list(errors) == ["matmul" if operation == "aten.mm" else "convolution"]
+    assert numerics.effective_precision(operations, errors) == effective
+
+
+def test_a_recurrence_is_probed_with_a_recurrence() -> None:
+    errors = numerics.probe({"aten.mkldnn_rnn_layer/float32": 1}, lambda: torch.autocast("cpu", enabled=False), CPU)
+    assert errors["recurrence"] < 1e-5
+
+
+def test_switches_are_set_read_back_and_restored() -> None:
+    numerics.pin_arithmetic(Arithmetic.TF32)
+    tf32 = numerics.switches()
+    assert {tf32[f"{name}.fp32_precision"] for name in ("cuda.matmul", "cudnn.conv", "cudnn.rnn")} == {"tf32"}
+    assert {tf32[f"mkldnn.{name}.fp32_precision"] for name in ("matmul", "conv", "rnn")} == {"ieee"}
+    numerics.pin_arithmetic(Arithmetic.FP32)
+    assert {value for name, value in numerics.switches().items() if name.endswith("fp32_precision")} == {"ieee"}
+    numerics.restore(tf32)
+    assert numerics.switches() == tf32
+    numerics.pin_arithmetic(Arithmetic.FP32)
+
+
+def test_a_poisoned_buffer_is_found_by_name() -> None:
+    model = nn.BatchNorm1d(2)
+    assert numerics.first_nonfinite(model) is None
+    model.running_var[1] = torch.inf
+    assert numerics.first_nonfinite(model) == "running_var"

@@ -1,0 +1,249 @@
+"""The training loop with a fake clock and a tiny real workload: every number of the record is known beforehand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from ampmark_tiny import Tiny, TinySettings
+from torch import nn
+from torch.optim import SGD, AdamW
+
+from suite.errors import PrecisionUnsupported
+from suite.measure import precision as modes
+from suite.measure.device import Hardware
+from suite.measure.memory import Instruments
+from suite.measure.precision import Precision
+from suite.measure.trial import Bench, attest, make_optimizer, run_trial, schedule_factor
+from suite.record import Outcome, TrialRecord
+from suite.spec import OptimizerSpec, ScalerSpec, ScheduleSpec, Setup, TrialSpec
+
+CPU = torch.device("cpu")
+#: A processor that computes everything natively, so that outcomes do not depend on the machine of the test.
+CAPABLE = Hardware("cpu", "test", cpu_flags=frozenset({"avx512_fp16", "avx512_bf16"}))
+
+SETUP = Setup(steps=10, warmup_steps=2, batch_size=8, optimizer=OptimizerSpec("sgd", 0.05))
+SPEC = TrialSpec(
+    workload="tiny",
+    precision="fp32",
+    seed=0,
+    repeat=0,
+    device="cpu",
+    threads=torch.get_num_threads(),
+    profile="test",
+    timeout_seconds=10.0,
+    scaler=ScalerSpec(initial_scale=1024.0, growth_interval=4, static_scale=64.0),
+    setup=SETUP,
+)
+
+
+class TickingMeter:
+    """Every step takes a quarter of a second, the first one a whole one."""
+
+    def start(self) -> None:
+        self.marks = 0
+
+    def mark(self) -> None:
+        self.marks += 1
+
+    def stop(self) -> tuple[float, ...]:
+        return (1.0,) + (0.25,) * (self.marks - 1)
+
+
+def _run(
+    precision: Precision = modes.FP32, setup: Setup = SETUP, hardware: Hardware = CAPABLE, **settings: object
+) -> TrialRecord:
+    spec = replace(SPEC, precision=precision.name, setup=setup)
+    bench = Bench(CPU, hardware, Instruments(CPU, "no NVIDIA device"), TickingMeter())
+    made = TinySettings(**settings)  # type: ignore[arg-type]
+    return run_trial(
+        spec, lambda: Tiny(made, batch_size=setup.batch_size, seed=spec.seed, device=CPU), precision, bench
+    )
+
+
+def test_a_record_holds_every_step_and_what_they_cost() -> None:
+    record = _run()
+    assert record.outcome is Outcome.OK
+    assert record.reason is None
+    assert record.steps is not None
+    assert record.steps.seconds == (1.0,) + (0.25,) * 9
+    assert record.steps.warmup_steps == 2
+    assert len(record.steps.losses) == len(record.steps.gradient_norms) == 10
+    assert record.steps.losses[-1] < record.steps.losses[0]
+    assert record.steps.overflowed == (False,) * 10
+    assert record.steps.scales is None
+    assert (record.samples_per_step, record.tokens_per_step, record.flops_per_step) == (8, None, 6 * 8 * 16)
+    assert record.quality is not None
+    assert set(record.quality.metrics) == {"rmse"}
+    assert record.attestation is not None
+    assert record.attestation.effective == "fp32"
+
+
+def test_accumulation_multiplies_the_work_of_a_step_and_averages_its_loss() -> None:
+    record = _run(setup=replace(SETUP, accumulation=3))
+    assert record.samples_per_step == 24
+    assert record.steps is not None
+    assert len(record.steps.losses) == 10
+
+
+def test_two_micro_batches_train_like_one_batch_of_twice_the_size() -> None:
+    class Halves(Tiny):
+        def batches(self):  # type: ignore[no-untyped-def]
+            whole = replace_batch_size(self, 16).batches()
+            while True:
+                x, y = next(whole)
+                yield x[:8], y[:8]
+                yield x[8:], y[8:]
+
+    def replace_batch_size(tiny: Tiny, batch_size: int) -> Tiny:
+        return Tiny(TinySettings(), batch_size=batch_size, seed=0, device=CPU)
+
+    def losses(make: object, setup: Setup) -> tuple[float, ...]:
+        bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+        record = run_trial(replace(SPEC, setup=setup), make, modes.FP32, bench)  # type: ignore[arg-type]
+        assert record.steps is not None
+        return record.steps.losses
+
+    halves = losses(lambda: Halves(TinySettings(), batch_size=8, seed=0, device=CPU), replace(SETUP, accumulation=2))
+    whole = losses(lambda: Tiny(TinySettings(), batch_size=16, seed=0, device=CPU), replace(SETUP, batch_size=16))
+    assert halves == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", [modes.FP16_STATIC, modes.FP16_DYNAMIC])
+def test_an_overflow_under_scaling_is_skipped_and_training_goes_on(precision: Precision) -> None:
+    record = _run(precision, fault="overflow", fault_step=3)
+    assert record.outcome is Outcome.OK
+    assert record.steps is not None
+    assert [step for step, flag in enumerate(record.steps.overflowed) if flag] == [3]
+    assert record.steps.losses[3] == math.inf
+    assert record.attestation is not None
+    assert record.attestation.effective == "fp16"
+
+
+def test_an_overflow_without_scaling_is_a_divergence_with_its_step() -> None:
+    record = _run(modes.BF16, fault="overflow", fault_step=3)
+    assert record.outcome is Outcome.DIVERGED
+    assert record.first_bad_step == 3
+    assert record.reason == "a gradient was not finite at step 3, and the step was applied."
+    assert record.quality is None
+
+
+def test_a_scale_that_never_fits_is_a_divergence() -> None:
+    spec = replace(SPEC.scaler, static_scale=2.0**40)
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+    record = run_trial(
+        replace(SPEC, precision="fp16-static", scaler=spec),
+        lambda: Tiny(TinySettings(), batch_size=8, seed=0, device=CPU),
+        modes.FP16_STATIC,
+        bench,
+    )
+    assert record.outcome is Outcome.DIVERGED
+    assert record.reason == "every one of 10 steps from step 0 on overflowed and was skipped."
+    assert record.steps is not None
+    assert record.steps.scales == (2.0**40,) * 10
+
+
+def test_the_loss_scale_falling_below_one_is_a_divergence() -> None:
+    scaler = replace(SPEC.scaler, initial_scale=1.0)
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+    record = run_trial(
+        replace(SPEC, scaler=scaler),
+        lambda: Tiny(TinySettings(fault="overflow"), batch_size=8, seed=0, device=CPU),
+        modes.FP16_DYNAMIC,
+        bench,
+    )
+    assert record.outcome is Outcome.DIVERGED
+    assert record.reason == "the loss scale fell below 1 at step 4."
+
+
+class PoisonedBuffer(Tiny):
+    """Training is sound, but a running statistic ends as NaN: only the evaluation would show it."""
+
+    def model(self) -> nn.Module:
+        model = super().model()
+        model.register_buffer("running_mean", torch.tensor([math.nan]))
+        return model
+
+
+def test_a_poisoned_buffer_is_a_divergence_that_names_it() -> None:
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+    record = run_trial(
+        SPEC, lambda: PoisonedBuffer(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench
+    )
+    assert record.outcome is Outcome.DIVERGED
+    assert record.reason == "running_mean is not finite after training."
+
+
+def test_a_mode_without_hardware_is_emulated_with_the_reason() -> None:
+    record = _run(modes.FP16_STATIC, hardware=Hardware("cpu", "old"))
+    assert record.outcome is Outcome.EMULATED
+    assert record.reason == record.emulation
+    assert record.reason is not None
+    assert "emulated" in record.reason
+
+
+def test_an_emulated_trial_that_diverges_is_diverged_and_still_known_to_be_emulated() -> None:
+    record = _run(modes.FP16_UNSCALED, hardware=Hardware("cpu", "old"), fault="overflow")
+    assert record.outcome is Outcome.DIVERGED
+    assert record.emulation is not None
+
+
+def test_nothing_is_put_in_the_place_of_an_unsupported_mode() -> None:
+    with pytest.raises(PrecisionUnsupported):
+        _run(modes.TF32)
+
+
+class StubbornlyFloat32(Tiny):
+    """A workload that leaves autocast: the label says bf16, the products are float32."""
+
+    def loss(self, model, batch):  # type: ignore[no-untyped-def]
+        with torch.autocast("cpu", enabled=False):
+            return super().loss(model, batch)
+
+
+def test_a_precision_that_did_not_run_fails_the_trial() -> None:
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+    record = run_trial(
+        SPEC, lambda: StubbornlyFloat32(TinySettings(), batch_size=8, seed=0, device=CPU), modes.BF16, bench
+    )
+    assert record.outcome is Outcome.PRECISION_MISMATCH
+    assert record.reason is not None
+    assert record.reason.startswith("bf16 was asked for, but float32 operators, probe error ")
+
+
+def test_the_seed_decides_everything_and_another_seed_changes_everything() -> None:
+    first, second = _run(), _run()
+    assert first.losses_sha256 == second.losses_sha256
+    assert first.parameters_sha256 == second.parameters_sha256
+    assert _run(width=17).parameters_sha256 != first.parameters_sha256
+
+
+def test_the_attestation_leaves_the_record_of_the_run_alone() -> None:
+    policy = modes.FP16_DYNAMIC.policy(CPU, 3, SPEC.scaler, None)
+    workload = Tiny(TinySettings(), batch_size=8, seed=0, device=CPU)
+    attestation = attest(workload, workload.model(), policy, CPU)
+    assert attestation.effective == "fp16"
+    assert policy.gradient_norms() == ()
+    assert attestation.settings["cuda.matmul.fp32_precision"] == "ieee"
+
+
+def test_optimizers_are_what_the_spec_says() -> None:
+    model = nn.Linear(2, 2)
+    adamw = make_optimizer(model, OptimizerSpec("adamw", 0.1, beta1=0.8, beta2=0.7, epsilon=1e-3, weight_decay=0.5))
+    assert isinstance(adamw, AdamW)
+    assert adamw.defaults["betas"] == (0.8, 0.7)
+    assert (adamw.defaults["eps"], adamw.defaults["weight_decay"], adamw.defaults["fused"]) == (1e-3, 0.5, True)
+    sgd = make_optimizer(model, OptimizerSpec("sgd", 0.1, momentum=0.9, fused=False))
+    assert isinstance(sgd, SGD)
+    assert (sgd.defaults["momentum"], sgd.defaults["fused"]) == (0.9, False)
+
+
+def test_the_schedule_ramps_up_then_stays_or_falls() -> None:
+    constant = ScheduleSpec("constant", warmup_steps=4)
+    assert [schedule_factor(constant, step, 10) for step in (0, 1, 3, 4, 9)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    cosine = ScheduleSpec("cosine", warmup_steps=2)
+    assert schedule_factor(cosine, 2, 10) == 1.0
+    assert schedule_factor(cosine, 6, 10) == pytest.approx(0.5)
+    assert schedule_factor(cosine, 9, 10) == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from suite.decode import encode
+from suite.errors import PrecisionUnsupported, UsageError
+from suite.measure.worker import classify, run_job
+from suite.record import Outcome
+from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
+from workloads.base import DataDamaged, WorkloadUnavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (PrecisionUnsupported("no TF32 here."), Outcome.UNSUPPORTED, "no TF32 here."),
+        (WorkloadUnavailable("install x."), Outcome.UNAVAILABLE, "install x."),
+        (DataDamaged("file y."), Outcome.UNAVAILABLE, "file y."),
+        (torch.OutOfMemoryError("CUDA out of memory."), Outcome.OUT_OF_MEMORY, "CUDA out of memory."),
+        (MemoryError(), Outcome.OUT_OF_MEMORY, "MemoryError"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"),
+            Outcome.OUT_OF_MEMORY,
+            "DefaultCPUAllocator: can't allocate memory: 9",
+        ),
+        (UsageError("unknown name."), Outcome.FAILED, "unknown name."),
+        (ValueError("two\n  lines"), Outcome.FAILED, "ValueError: two lines"),
+        (SystemExit(3), Outcome.FAILED, "SystemExit: 3"),
+    ],
+)
+def test_every_exception_stands_for_an_outcome(error: BaseException, outcome: Outcome, reason: str) -> None:
+    assert classify(error) == (outcome, reason)
+
+
+def _trial(**settings: object) -> dict[str, object]:
+    setup = Setup(5, 1, 4, OptimizerSpec("sgd", 0.01), settings=settings)  # type: ignore[arg-type]
+    threads = torch.get_num_threads()
+    spec = TrialSpec("tiny", "fp32", 0, 0, "cpu", threads, "test", 10.0, ScalerSpec(), setup)
+    return {"trial": {"spec": encode(spec), "device_uuid": None}}
+
+
+def _messages(job: dict[str, object]) -> list[dict[str, object]]:
+    sent: list[dict[str, object]] = []
+    run_job(job, lambda message: sent.append(dict(message)))
+    return sent
+
+
+def test_phases_come_first_and_exactly_one_record_last() -> None:
+    messages = _messages(_trial())
+    phases = [message["phase"] for message in messages[:-1]]
+    assert phases == ["starting", "building the model", "training 5 steps", "evaluating", "attesting the precision"]
+    assert messages[-1]["record"]["outcome"] == "ok"  # type: ignore[index]
+    assert len(str(messages[-1]["record"]["workload_sha256"])) == 64  # type: ignore[index]
+
+
+def test_an_exception_in_the_workload_is_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    record = _messages(_trial(fault="raise"))[-1]["record"]
+    assert record["outcome"] == "failed"  # type: ignore[index]
+    assert record["reason"] == "RuntimeError: the <workload> broke"  # type: ignore[index]
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_settings_that_the_workload_does_not_have_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    record = _messages(_trial(widht=3))[-1]["record"]
+    assert record["reason"] == (  # type: ignore[index]
+        "settings of workload 'tiny': unknown key 'widht'; did you mean 'width'?"
+    )
+    capsys.readouterr()
+
+
+def test_the_survey_describes_the_machine_without_its_names() -> None:
+    (message,) = _messages({"survey": {"device": "cpu", "variables": {"OMP_NUM_THREADS": "2", "TOKEN": "secret"}}})
+    survey = message["survey"]
+    assert survey["device"] == "cpu"  # type: ignore[index]
+    assert survey["torch"] == torch.__version__  # type: ignore[index]
+    assert survey["variables"] == {"OMP_NUM_THREADS": "2"}  # type: ignore[index]
+    assert message["device_uuid"] is None
+    assert "secret" not in str(message)
+
+
+def test_a_device_that_is_not_here_is_a_usage_error_for_the_parent() -> None:
+    (message,) = _messages({"survey": {"device": "cuda:99", "variables": {}}})
+    assert "'cuda:99' is not here" in str(message["usage"])

@@ -1,0 +1,114 @@
+"""Who may import whom (docs/architecture in one table); read from the source, so that no import can hide."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STANDARD = set(sys.stdlib_module_names)
+
+#: Module or package -> what it may import besides the standard library (prefixes).
+ALLOWED = {
+    "suite.errors": [],
+    "suite.decode": [],
+    "suite.columns": [],
+    "suite.home": [],
+    "suite.spec": ["suite.decode", "suite.errors"],
+    "suite.record": ["suite.decode", "suite.spec"],
+    "suite.rows": ["suite.decode", "suite.record"],
+    "suite.catalog": ["suite.decode", "suite.errors"],
+    "suite.profiles": ["suite.decode", "suite.errors", "suite.spec"],
+    # Inside its function, in the worker's process: the bridge to the measuring half.
+    "suite.process": ["suite.measure.worker"],
+    "suite.runner": ["suite.decode", "suite.errors", "suite.process", "suite.record", "suite.spec"],
+    "suite.store": [
+        "suite.columns",
+        "suite.decode",
+        "suite.errors",
+        "suite.record",
+        "suite.rows",
+        "suite.spec",
+        "pandas",
+    ],
+    "suite.judge": ["suite.decode", "suite.errors", "suite.record", "suite.store", "suite.judge"]
+    + ["numpy", "pandas", "scipy", "statsmodels"],
+    "suite.report": ["suite.columns", "suite.decode", "suite.errors", "suite.judge", "suite.record", "suite.report"]
+    + ["suite.rows", "suite.spec", "suite.store", "jinja2", "markupsafe", "numpy", "pandas", "vl_convert"],
+    "suite.measure.worker": ["suite.catalog", "suite.decode", "suite.errors", "suite.measure", "suite.record"]
+    + ["suite.spec", "torch", "workloads.base"],
+    "suite.measure": ["suite.decode", "suite.errors", "suite.measure", "suite.record", "suite.spec", "torch", "pynvml"]
+    + ["workloads.base"],
+    "workloads": ["workloads", "numpy", "safetensors", "tokenizers", "torch", "torchvision", "transformers"],
+}
+#: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.
+OUTER = {"suite", "suite.__main__", "suite.api", "suite.cli", "suite.terminal"}
+
+
+def _modules() -> dict[str, Path]:
+    files = [*ROOT.glob("suite/**/*.py"), *ROOT.glob("workloads/**/*.py")]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the direction"
+            # `from suite import store` imports suite.store.
+            found |= {
+                f"{node.module}.{a.name}" if node.module in ("suite", "suite.measure") else node.module or ""
+                for a in node.names
+            }
+    return {name for name in found if name.partition(".")[0] not in STANDARD}
+
+
+def _allowed(module: str) -> list[str]:
+    if module in OUTER:
+        return ["rich", "typer", *(name for name in _modules() if not name.startswith(("suite.measure", "workloads")))]
+    owner = max((name for name in ALLOWED if module == name or module.startswith(name + ".")), key=len)
+    return ALLOWED[owner]
+
+
+@pytest.mark.parametrize("module", sorted(_modules()))
+def test_imports_point_one_way(module: str) -> None:
+    permitted = _allowed(module)
+    forbidden = [
+        name
+        for name in _imports(_modules()[module])
+        if not any(name == prefix or name.startswith(prefix + ".") for prefix in permitted)
+    ]
+    assert forbidden == []
+
+
+@pytest.mark.parametrize("module", ["suite.cli", "suite.judge.gate", "suite.judge.baseline", "suite.report"])
+def test_the_judging_half_never_loads_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_public_names_are_these() -> None:
+    import suite
+
+    assert suite.__all__ == [
+        "Home",
+        "Planned",
+        "Run",
+        "SuiteError",
+        "compare",
+        "find_run",
+        "gate",
+        "list_runs",
+        "load_run",
+        "plan",
+        "report",
+        "resume",
+        "run",
+    ]
+    assert all(hasattr(suite, name) for name in suite.__all__)
