@@ -99,7 +99,7 @@ def test_events_come_in_order(machine: Machine) -> None:
     events = list(run_plan(Plan("test", "cpu", (_spec("none"),)), machine))
     assert isinstance(events[0], Started)
     assert isinstance(events[-1], Finished)
-    assert [event.name for event in events if isinstance(event, Phase)][0] == "starting"
+    assert next(event.name for event in events if isinstance(event, Phase)) == "starting"
 
 
 def test_trials_to_skip_are_not_started(machine: Machine) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "digest_order",
     "effective_precision",
     "first_nonfinite",
+    "fulfils",
     "pin_arithmetic",
     "probe",
     "restore",
@@ -107,17 +108,30 @@ def probe(
 
 
 def effective_precision(operations: Mapping[str, int], errors: Mapping[str, float]) -> str:
-    """`fp32`, `tf32`, `fp16` or `bf16` where census and probe agree; else a description of what was found."""
+    """`fp32`, `tf32`, `fp16` or `bf16` where census and probe agree; else a description of what was found.
+
+    A model may keep some products in float32 on purpose, and so does torch (its math attention kernel, for one): the
+    arithmetic of more than half of the heavy operators then comes first, and the rest is named: `bf16 + float32 ×6`.
+    """
     kinds = Counter[str]()
     for operation, count in operations.items():
         kinds[operation.rpartition("/")[2]] += count
     if not kinds:
         return "unknown (the census found no heavy operator)"
-    if len(kinds) > 1:
+    (main, most), *rest = kinds.most_common()
+    if 2 * most <= kinds.total():
         return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
-    (kind,) = kinds
-    found = {_name(kind, error) for error in errors.values()}
-    return found.pop() if len(found) == 1 else "mixed (" + ", ".join(sorted(found)) + ")"
+    found = sorted({_name(main, error) for error in errors.values()})
+    name = found[0] if len(found) == 1 else "mixed (" + ", ".join(found) + ")"
+    return " + ".join([name, *(f"{kind} ×{count}" for kind, count in rest)])
+
+
+def fulfils(effective: str, wanted: Arithmetic) -> bool:
+    """Whether what ran may stand under the name of what was asked for: 16-bit modes may leave a minority in float32."""
+    if wanted in (Arithmetic.FP32, Arithmetic.TF32):
+        return effective == wanted
+    name, *rest = effective.split(" + ")
+    return name == wanted and all(part.startswith("float32 ") for part in rest)
 
 
 def first_nonfinite(model: nn.Module) -> str | None:

@@ -244,7 +244,7 @@ def _divergence(steps: StepTrace, model: nn.Module) -> tuple[int | None, str] | 
 
 
 def _verdict(attestation: Attestation, wanted: Arithmetic, divergence: tuple[int | None, str] | None) -> dict[str, Any]:
-    if attestation.effective != wanted:
+    if not numerics.fulfils(attestation.effective, wanted):
         return {
             "outcome": Outcome.PRECISION_MISMATCH,
             "reason": f"{wanted} was asked for, but {attestation.effective} ran; its numbers are not {wanted}'s.",

@@ -23,7 +23,8 @@ CPU = torch.device("cpu")
             {"matmul": 2e-7, "convolution": 3e-4},
             "mixed (fp32, tf32)",
         ),
-        ({"aten.mm/float16": 3, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "mixed (float16 ×3, float32 ×2)"),
+        ({"aten.mm/float16": 3, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "fp16 + float32 ×2"),
+        ({"aten.mm/float16": 2, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "mixed (float16 ×2, float32 ×2)"),
         ({"aten.mm/bfloat16": 1}, {"matmul": 2e-7}, "bfloat16 operators, probe error 2.0e-07"),
         ({"aten.mm/float32": 1}, {"matmul": 0.5}, "float32 operators, probe error 5.0e-01"),
         ({}, {}, "unknown (the census found no heavy operator)"),
@@ -33,6 +34,26 @@ def test_census_and_probe_together_name_the_precision(
     operations: dict[str, int], errors: dict[str, float], effective: str
 ) -> None:
     assert numerics.effective_precision(operations, errors) == effective
+
+
+@pytest.mark.parametrize(
+    ("effective", "wanted", "fulfilled"),
+    [
+        ("fp32", Arithmetic.FP32, True),
+        ("tf32", Arithmetic.FP32, False),
+        ("fp32 + float16 ×1", Arithmetic.FP32, False),
+        ("mixed (fp32, tf32)", Arithmetic.TF32, False),
+        ("bf16", Arithmetic.BF16, True),
+        ("bf16 + float32 ×6", Arithmetic.BF16, True),
+        ("bf16 + float16 ×6", Arithmetic.BF16, False),
+        ("fp32 + bfloat16 ×1", Arithmetic.BF16, False),
+        ("fp16", Arithmetic.BF16, False),
+    ],
+)
+def test_a_sixteen_bit_mode_may_leave_a_minority_in_float32(
+    effective: str, wanted: Arithmetic, fulfilled: bool
+) -> None:
+    assert numerics.fulfils(effective, wanted) is fulfilled
 
 
 def test_the_census_counts_heavy_operators_by_input_type() -> None:

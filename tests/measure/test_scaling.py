@@ -140,7 +140,7 @@ def test_two_optimizers_count_as_one_step_if_either_overflows() -> None:
 
 
 def test_contract_with_torch_private_state() -> None:
-    """If this fails, torch has moved what RecordingScaler reads (checked with 2.14.1): mend the adapter, not the test."""
+    """If this fails, torch has moved what RecordingScaler reads (checked with 2.14.1): mend the adapter."""
     scaler = torch.amp.GradScaler("cpu")
     weight = nn.Parameter(torch.ones(1))
     optimizer = SGD([weight], lr=0.1)

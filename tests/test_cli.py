@@ -1,0 +1,266 @@
+"""The commands in this process, on a workload that trains in milliseconds: what they print, store and exit with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from suite.cli import main
+
+PROFILE = """
+name = "tiny"
+summary = "linear regression from the test plug-in"
+precisions = ["fp32", "tf32", "fp16-dynamic"]
+timeout_seconds = 60.0
+[workloads.tiny]
+steps = 20
+warmup_steps = 3
+batch_size = 8
+[workloads.tiny.optimizer]
+name = "adamw"
+learning_rate = 0.1
+[workloads.tiny.settings]
+"""
+
+
+def ampmark(*arguments: object) -> int:
+    """Run a command line; the exit status."""
+    with pytest.raises(SystemExit) as ending:
+        main([str(argument) for argument in arguments])
+    code = ending.value.code
+    return code if isinstance(code, int) else 0
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("profile") / "tiny.toml"
+    path.write_text(PROFILE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def stored(profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one finished run of five repeats."""
+    home = tmp_path_factory.mktemp("home")
+    assert ampmark("run", "--profile", profile, "--repeats", 5, "--precision", "fp32", "--home", home) == 0
+    return home
+
+
+@pytest.fixture
+def home(stored: Path, tmp_path: Path) -> Path:
+    """A copy of it to spoil."""
+    return Path(shutil.copytree(stored, tmp_path / "home"))
+
+
+def _only_run(home: Path) -> Path:
+    (folder,) = (home / "results" / "runs").iterdir()
+    return folder
+
+
+def test_run_stores_shows_and_reports(profile: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("run", "--profile", profile, "--home", tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert "3 trials, profile tiny, on " in printed
+    assert "tiny-tf32-s0-r0" in printed
+    assert "TF32 exists on NVIDIA GPUs" in printed
+    run = _only_run(tmp_path)
+    page = tmp_path / "reports" / run.name / "index.html"
+    assert printed.rstrip().endswith(f"report: {page}")
+    assert page.stat().st_size > 10_000
+    assert {path.name for path in run.iterdir()} == {
+        "logs", "run.json", "steps.parquet", "trials.jsonl", "trials.parquet"
+    }  # fmt: skip
+    trials = pd.read_parquet(run / "trials.parquet")
+    assert list(trials["outcome"])[:2] == ["ok", "unsupported"]
+    described = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert described["command"] == "ampmark run --profile tiny.toml"
+    assert str(tmp_path) not in (run / "run.json").read_text(encoding="utf-8")
+
+
+def test_a_failed_trial_is_exit_status_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text(PROFILE + 'fault = "raise"\n', encoding="utf-8")
+    status = ampmark("run", "--profile", path, "--precision", "fp32", "--home", tmp_path, "--json")
+    assert status == 4
+    document = json.loads(capsys.readouterr().out)
+    assert document["trials"][0]["outcome"] == "failed"
+
+
+def test_list_and_show_give_text_and_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = _only_run(home).name
+    assert ampmark("list", "--home", home) == 0
+    assert run in capsys.readouterr().out
+    assert ampmark("list", "--home", home, "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["run"] for entry in listed["runs"]] == [run]
+    assert {"gpt", "bert", "resnet", "lstm", "tiny"} <= set(listed["workloads"])
+    assert {"fp32", "tf32", "bf16-again"} <= set(listed["precisions"])
+    assert listed["profiles"] == ["quick", "smoke", "standard"]
+    assert ampmark("show", run[:-2], "--home", home) == 0
+    assert "rmse" in capsys.readouterr().out
+    assert ampmark("show", "--home", home, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["trials"]) == 5
+
+
+def test_the_same_run_against_itself_is_unchanged(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("compare", "latest", "latest", "--home", home, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["headline"].startswith("0 regressed, 0 improved, ")
+    verdicts = {finding["metric"]: finding["verdict"] for finding in document["findings"]}
+    assert verdicts["overflow_steps"] == "unchanged"
+    assert verdicts["step_seconds"] in ("unchanged", "inconclusive")
+    assert ampmark("compare", "latest", "latest", "--home", home) == 0
+    assert "tiny × fp32" in capsys.readouterr().out
+
+
+def test_a_gate_without_a_baseline_is_exit_status_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("gate", "--home", home) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("ampmark: no baseline 'main' is approved for this machine and software; run `ampmark")
+    assert message.count("\n") == 1
+
+
+def test_approve_then_gate_then_list(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("baseline", "approve", "latest", "--reason", "first good run", "--home", home) == 0
+    capsys.readouterr()
+    assert ampmark("gate", "--home", home) == 0
+    out = capsys.readouterr().out
+    assert "0 regressed" in out
+    run = _only_run(home).name
+    folder = home / "reports" / run
+    assert {path.name for path in folder.iterdir()} == {"index.html", "summary.md", "verdict.json"}
+    verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    assert (verdict["baseline"], verdict["base_run"], verdict["candidate_run"]) == ("main", run, run)
+    assert ampmark("baseline", "list", "--home", home) == 0
+    assert "first good run" in capsys.readouterr().out
+    assert ampmark("baseline", "list", "--home", home, "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "main"
+    assert ampmark("report", "--home", home) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "index.html")
+
+
+def test_a_slower_candidate_is_regressed_named_and_exit_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A newer version of the plug-in is installed whose step takes 22 ms where it took 20."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(PROFILE + "delay_seconds = 0.020\n", encoding="utf-8")
+    run = ("run", "--profile", path, "--precision", "fp32", "--repeats", 5, "--home", tmp_path)
+    assert ampmark(*run) == 0
+    assert ampmark("baseline", "approve", "latest", "--reason", "before", "--home", tmp_path) == 0
+    _install_slower_plugin(tmp_path / "newer", monkeypatch)
+    assert ampmark(*run) == 0
+    capsys.readouterr()
+    assert ampmark("gate", "--home", tmp_path) == 1
+    assert "1 regressed" in capsys.readouterr().out
+    latest = sorted((tmp_path / "reports").iterdir())[-1]
+    worst = json.loads((latest / "verdict.json").read_text(encoding="utf-8"))["findings"][0]
+    assert (worst["workload"], worst["precision"], worst["metric"]) == ("tiny", "fp32", "step_seconds")
+    assert 0.05 < worst["change"] < 0.2
+    assert "1 regressed" in (latest / "index.html").read_text(encoding="utf-8")
+
+
+def _install_slower_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (Path(__file__).parent / "plugin" / "ampmark_tiny.py").read_text(encoding="utf-8")
+    wait = "_busy(self._settings.delay_seconds)"
+    assert wait in source
+    folder.mkdir()
+    (folder / "ampmark_tiny.py").write_text(source.replace(wait, "_busy(1.1 * self._settings.delay_seconds)"))
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--workload", "gtp"), "workload 'gtp' is not known; did you mean 'gpt'?"),
+        (("run", "--precision", "fp61"), "precision 'fp61' is not known; "),
+        (("run", "--profile", "qiuck"), "profile 'qiuck' is not known; did you mean 'quick'?"),
+        (("run", "--profile", "absent.toml"), "profile absent.toml cannot be read"),
+        (("run", "--seeds", "1,x"), "--seeds '1,x' is not a list of whole numbers"),
+        (("run", "--device", "gpu"), "--device 'gpu' is not known; give cpu, cuda or cuda:N."),
+        (("run", "--repeats", 0), "--repeats is 0; give a number above 0."),
+        (("run", "--resume", "x", "--workload", "gpt"), "--resume completes a run as it was planned"),
+        (("run", "--resume", "latest"), "is complete; there is nothing to resume."),
+        (("show", "absent"), "no run under "),
+        (("compare", "absent", "latest"), "no run under "),
+        (("gate", "--fail-on", "slower"), "--fail-on 'slower' is not known; "),
+        (("baseline", "approve", "latest", "--reason", " "), "--reason is empty"),
+        (("baseline", "approve", "latest", "--reason", "r", "--name", "../x"), "baseline name '../x' is not usable"),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_and_what_to_do(
+    home: Path, arguments: tuple[object, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampmark(*arguments, "--home", home) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ampmark: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_profile_with_a_wrong_key_names_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(PROFILE.replace("batch_size", "batchsize"), encoding="utf-8")
+    assert ampmark("run", "--profile", path, "--home", tmp_path) == 2
+    assert "unknown key 'batchsize'; did you mean 'batch_size'?" in capsys.readouterr().err
+
+
+def test_an_unwritable_folder_is_found_before_anything_runs(
+    profile: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder", encoding="utf-8")
+    assert ampmark("run", "--profile", profile, "--home", blocked) == 2
+    captured = capsys.readouterr()
+    assert "cannot be written to" in captured.err
+    assert "loading torch" not in captured.out
+
+
+def test_damaged_missing_and_newer_files_are_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = _only_run(home)
+    parquet = run / "trials.parquet"
+    whole = parquet.read_bytes()
+    parquet.write_bytes(whole[:-1])
+    assert ampmark("report", "--home", home) == 2
+    assert f"{parquet} is not the file that was sealed" in capsys.readouterr().err
+    parquet.unlink()
+    assert ampmark("show", "--home", home) == 2
+    assert f"{parquet} is missing from a sealed run" in capsys.readouterr().err
+    described = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps(described | {"schema": 99}), encoding="utf-8")
+    assert ampmark("list", "--home", home) == 2
+    assert "has schema 99, but this ampmark reads up to 1; update ampmark." in capsys.readouterr().err
+
+
+def test_an_interrupted_run_keeps_what_finished_and_can_be_completed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _only_run(home)
+    before = pd.read_parquet(run / "trials.parquet")
+    _cut_short(run, trials=2)
+    assert ampmark("show", "--home", home) == 0
+    assert "incomplete: 2 of 5 trials" in capsys.readouterr().out
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 2
+    assert "was cut short; complete it with" in capsys.readouterr().err
+    assert ampmark("run", "--resume", "latest", "--home", home) == 0
+    after = pd.read_parquet(run / "trials.parquet")
+    assert list(after["trial"]) == list(before["trial"])
+    # The first two were kept, the others ran again and, with the same seed, came out the same.
+    assert list(after["started_at"])[:2] == list(before["started_at"])[:2]
+    assert list(after["losses_sha256"]) == list(before["losses_sha256"])
+
+
+def _cut_short(run: Path, trials: int) -> None:
+    """Leave the run as a kill would have: some journal lines, a half-written one, nothing sealed."""
+    for name in ("trials.parquet", "steps.parquet"):
+        (run / name).unlink()
+    lines = (run / "trials.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (run / "trials.jsonl").write_text("".join(lines[:trials]) + lines[trials][:100], encoding="utf-8")
+    described = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps(described | {"sealed_at": None, "files": None}), encoding="utf-8")
