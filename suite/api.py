@@ -136,7 +136,7 @@ def report(
 
     Without `verdicts` the run is compared with the approved baseline, if there is one. Returns the HTML's path.
     """
-    from suite.report import render, summary_markdown
+    from suite.report import render
 
     home = home or Home.choose()
     notice = None
@@ -147,7 +147,6 @@ def report(
             notice = str(error)
     folder = home.reports / candidate.info.run
     page = render(candidate, verdicts, folder, notice)
-    (folder / "summary.md").write_text(summary_markdown(candidate, verdicts), encoding="utf-8")
     if verdicts is not None:
         (folder / "verdict.json").write_text(json.dumps(encode(verdicts), indent=1), encoding="utf-8")
     return page

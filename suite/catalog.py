@@ -7,6 +7,7 @@ A package adds its own through the entry-point groups `ampmark.workloads` (a cla
 from __future__ import annotations
 
 import importlib
+import re
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -33,12 +34,12 @@ _PRECISIONS = {
 
 def workloads() -> dict[str, str]:
     """Name -> `module:attribute` of every workload on this machine."""
-    return _WORKLOADS | _installed("ampmark.workloads")
+    return _with_installed(_WORKLOADS, "ampmark.workloads")
 
 
 def precisions() -> dict[str, str]:
     """Name -> `module:attribute` of every precision on this machine."""
-    return _PRECISIONS | _installed("ampmark.precisions")
+    return _with_installed(_PRECISIONS, "ampmark.precisions")
 
 
 def require(kind: str, name: str, known: dict[str, str]) -> str:
@@ -58,5 +59,15 @@ def load(target: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _installed(group: str) -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=group)}
+def _with_installed(builtin: dict[str, str], group: str) -> dict[str, str]:
+    found = dict(builtin)
+    for point in entry_points(group=group):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", point.name):
+            raise UsageError(
+                f"{group}: {point.name!r} ({point.value}) is no usable name; use letters, digits, . _ and -."
+            )
+        if found.setdefault(point.name, point.value) != point.value:
+            raise UsageError(
+                f"{group}: {point.name!r} is both {found[point.name]} and {point.value}; rename or uninstall one."
+            )
+    return found

@@ -84,7 +84,11 @@ def _decode_dataclass(kind: type[Any], data: Any, where: str) -> Any:
     missing = [name for name, field in fields.items() if name not in data and _required(field)]
     if missing:
         raise DecodeError(f"{where}: the key {missing[0]!r} is missing; add it.")
-    return kind(**{key: _decode(hints[key], item, f"{where}.{key}") for key, item in data.items()})
+    values = {key: _decode(hints[key], item, f"{where}.{key}") for key, item in data.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise DecodeError(f"{where}: {error}") from error
 
 
 def _decode_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
@@ -103,7 +107,7 @@ def _decode_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
 
 def _decode_enum(kind: type[enum.Enum], data: Any, where: str) -> enum.Enum:
     values = {str(member.value): member for member in kind}
-    if data not in values:
+    if not isinstance(data, str) or data not in values:
         raise DecodeError(f"{where}: {data!r} is not known; {nearest(str(data), values)}")
     return values[data]
 

@@ -38,8 +38,11 @@ class SuiteError(Exception):
     """The root: every message says what, the value got, and what to do."""
 
 
-class UsageError(SuiteError):
-    """A name, option or profile that does not exist or does not fit."""
+class UsageError(SuiteError, ValueError):
+    """A name, option or profile that does not exist or does not fit.
+
+    Also a ValueError, so that `suite.decode` can put the place in a file before the message of a value's own check.
+    """
 
 
 class ResultsError(SuiteError):

@@ -194,7 +194,7 @@ class Environment:
 
     #: What makes two runs the same machine: names and versions only, so that a noisy reading never splits a history.
     FINGERPRINT = (
-        "device device_name device_memory_bytes compute_capability device_count driver cuda cudnn nccl mig ecc "
+        "device_name device_memory_bytes compute_capability device_count driver cuda cudnn nccl mig ecc "
         "power_limit_watts torch torchvision transformers python os cpu cpu_count threads cpu_instructions variables"
     )
 

@@ -118,7 +118,6 @@ def _step_columns(record: TrialRecord) -> dict[str, Any]:
 def _time_columns(record: TrialRecord, trace: StepTrace) -> dict[str, Any]:
     timed = trace.seconds[trace.warmup_steps :]
     seconds = math.fsum(timed)
-    samples, tokens = record.samples_per_step or 0, record.tokens_per_step
     skipped = sum(trace.overflowed[trace.warmup_steps :]) if trace.skips_overflow else 0
     return {
         "steps": len(trace.seconds),
@@ -129,10 +128,10 @@ def _time_columns(record: TrialRecord, trace: StepTrace) -> dict[str, Any]:
         "step_seconds_p95": _quantile(timed, 0.95),
         "step_seconds_min": min(timed),
         "step_seconds_q10": _quantile(timed, 0.10),
-        "samples_per_second": _per(len(timed) * samples, seconds),
-        "tokens_per_second": _per(len(timed) * tokens, seconds) if tokens else None,
+        "samples_per_second": _rate(record.samples_per_step, len(timed), seconds),
+        "tokens_per_second": _rate(record.tokens_per_step, len(timed), seconds),
         # A skipped step costs its time and teaches nothing.
-        "effective_samples_per_second": _per((len(timed) - skipped) * samples, seconds),
+        "effective_samples_per_second": _rate(record.samples_per_step, len(timed) - skipped, seconds),
     }
 
 
@@ -140,8 +139,8 @@ def _training_columns(trace: StepTrace) -> dict[str, Any]:
     share = max(1, int(FINAL_SHARE * len(trace.losses)))
     calibration, steady = overflow_counts(trace)
     return {
-        "first_loss": _finite(statistics.fmean(trace.losses[:share])),
-        "final_loss": _finite(statistics.fmean(trace.losses[-share:])),
+        "first_loss": _mean(trace.losses[:share]),
+        "final_loss": _mean(trace.losses[-share:]),
         "overflow_count": calibration + steady,
         "overflow_calibration_count": calibration,
         "overflow_steady_count": steady,
@@ -191,6 +190,15 @@ def _quantile(values: Sequence[float], share: float) -> float:
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """None where a value is not finite: there is no mean of +inf and -inf."""
+    return statistics.fmean(values) if all(map(math.isfinite, values)) else None
+
+
+def _rate(per_step: int | None, steps: int, seconds: float) -> float | None:
+    return _per(per_step * steps, seconds) if per_step else None
 
 
 def _per(amount: float | None, of: float) -> float | None:

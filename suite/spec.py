@@ -37,8 +37,8 @@ class OptimizerSpec:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _one_of("optimizer.name", self.name, OPTIMIZERS)
-        _positive("optimizer.learning_rate", self.learning_rate)
+        _one_of("name", self.name, OPTIMIZERS)
+        _positive("learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class ScheduleSpec:
     """Linear ramp from 0 over this many steps."""
 
     def __post_init__(self) -> None:
-        _one_of("schedule.kind", self.kind, SCHEDULES)
+        _one_of("kind", self.kind, SCHEDULES)
+        if self.warmup_steps < 0:
+            raise UsageError(f"warmup_steps is {self.warmup_steps}; give 0 or more.")
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,13 @@ class ScalerSpec:
 
     def __post_init__(self) -> None:
         for name in ("initial_scale", "static_scale"):
-            _positive(f"scaler.{name}", getattr(self, name))
+            _positive(name, getattr(self, name))
         if not (self.growth_factor > 1 > self.backoff_factor > 0):
             raise UsageError(
-                f"scaler: growth_factor {self.growth_factor} and backoff_factor {self.backoff_factor} do not make a "
+                f"growth_factor {self.growth_factor} and backoff_factor {self.backoff_factor} do not make a "
                 "dynamic scale; give a growth factor above 1 and a back-off factor between 0 and 1."
             )
-        _positive("scaler.growth_interval", self.growth_interval)
+        _positive("growth_interval", self.growth_interval)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Profile:
         _positive("timeout_seconds", self.timeout_seconds)
         for name in ("precisions", "workloads", "seeds"):
             if not getattr(self, name):
-                raise UsageError(f"profile {self.name!r}: {name} is empty; name at least one.")
+                raise UsageError(f"{name} is empty; name at least one.")
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ class TrialSpec:
         shared = encode(self)
         for key in ("seed", "repeat", "timeout_seconds", "profile"):
             del shared[key]
+        del shared["setup"]["scaler"]  # resolved into `scaler`, wherever it was written
         return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
 
 
@@ -189,7 +192,7 @@ def expand(
     drifts during the run moves all cells alike.
 
     Raises:
-        UsageError: a workload that the profile does not size, a repeated name, or a count below one.
+        UsageError: a workload that the profile does not size, a count below one, or an impossible seed.
     """
     chosen = tuple(dict.fromkeys(workloads)) or tuple(profile.workloads)
     for name in chosen:
@@ -199,7 +202,12 @@ def expand(
         _positive("--repeats", repeats)
     if timeout_seconds is not None:
         _positive("--timeout", timeout_seconds)
-    cells = [(w, p) for w in chosen for p in (tuple(dict.fromkeys(precisions)) or profile.precisions)]
+    modes = tuple(dict.fromkeys(precisions)) or tuple(dict.fromkeys(profile.precisions))
+    drawn = tuple(dict.fromkeys(seeds)) or tuple(dict.fromkeys(profile.seeds))
+    for seed in drawn:
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed {seed} is not usable; give a whole number from 0 to 2^63 - 1.")
+    cells = [(workload, mode) for workload in chosen for mode in modes]
     trials = [
         TrialSpec(
             workload=workload,
@@ -214,7 +222,7 @@ def expand(
             setup=profile.workloads[workload],
         )
         for repeat in range(repeats or profile.repeats)
-        for seed in (tuple(dict.fromkeys(seeds)) or profile.seeds)
+        for seed in drawn
         for workload, precision in (cells if repeat % 2 == 0 else reversed(cells))
     ]
     return Plan(profile=profile.name, device=device, trials=tuple(trials))

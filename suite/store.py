@@ -6,7 +6,6 @@ files and then, last, their SHA-256 into run.json; whatever does not fit these s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -18,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from suite.columns import STEP_COLUMNS, TRIAL_COLUMNS
 from suite.decode import DecodeError, decode, encode
-from suite.errors import DamagedResults, NewerSchema, NoResults, UnwritableResults
+from suite.errors import DamagedResults, NoResults, UsageError
+from suite.files import (
+    check_sha256,
+    drop_unfinished_line,
+    read_json,
+    read_text,
+    refuse_newer,
+    sha256,
+    unwritable,
+    write_atomically,
+    write_parquet,
+)
 from suite.record import SCHEMA, Environment, TrialRecord
 from suite.rows import step_rows, trial_row
 from suite.spec import Plan
@@ -86,19 +96,19 @@ class RunWriter:
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise unwritable(self.folder, error) from error
         self.records.append(record)
 
     def seal(self) -> Run:
         """Write the Parquet files and put their sums into run.json; the run is then complete."""
         trials, steps = _frames(self.records, self.info.run)
-        _write_parquet(trials, self.folder / "trials.parquet")
-        _write_parquet(steps, self.folder / "steps.parquet")
+        write_parquet(trials, self.folder / "trials.parquet")
+        write_parquet(steps, self.folder / "steps.parquet")
         sealed = encode(self.info) | {
             "sealed_at": _now(),
-            "files": {name: _sha256(self.folder / name) for name in _SEALED_FILES},
+            "files": {name: sha256(self.folder / name) for name in _SEALED_FILES},
         }
-        _write_atomically(self.folder / "run.json", json.dumps(sealed, indent=1).encode())
+        write_atomically(self.folder / "run.json", json.dumps(sealed, indent=1).encode())
         return load_run(self.folder)
 
 
@@ -111,22 +121,27 @@ def create_run(results: Path, plan: Plan, environment: Environment, command: str
     Raises:
         UnwritableResults: the folder cannot be made.
     """
-    run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    now = datetime.now(UTC)
+    # To the millisecond: names sort by time, and `latest` is the last one.
+    run = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
     folder = results / "runs" / run
     info = RunInfo(run=run, plan=plan, environment=environment, command=command, created_at=_now())
     try:
         (folder / "logs").mkdir(parents=True)
         (folder / "trials.jsonl").touch()
-        _write_atomically(folder / "run.json", json.dumps(encode(info), indent=1).encode())
+        write_atomically(folder / "run.json", json.dumps(encode(info), indent=1).encode())
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     return RunWriter(folder, info)
 
 
 def reopen_run(folder: Path) -> RunWriter:
     """Go on with an interrupted run; its finished trials are kept."""
     info = _read_info(folder)
-    return RunWriter(folder, info, _read_journal(folder, info))
+    records = _read_journal(folder)
+    if info.files is None:
+        drop_unfinished_line(folder / "trials.jsonl")
+    return RunWriter(folder, info, records)
 
 
 def load_run(folder: Path) -> Run:
@@ -139,11 +154,11 @@ def load_run(folder: Path) -> Run:
     """
     info = _read_info(folder)
     if info.files is None:
-        return Run(folder, info, *_frames(_read_journal(folder, info), info.run))
+        return Run(folder, info, *_frames(_read_journal(folder), info.run))
     import pandas as pd
 
     for name, expected in info.files.items():
-        _check(folder / name, expected)
+        check_sha256(folder / name, expected)
     trials = pd.read_parquet(folder / "trials.parquet").astype(TRIAL_COLUMNS)
     return Run(folder, info, trials, pd.read_parquet(folder / "steps.parquet").astype(STEP_COLUMNS))
 
@@ -165,7 +180,7 @@ def find_run(results: Path, name: str) -> Path:
         return as_path
     runs = sorted(path.parent for path in (results / "runs").glob("*/run.json"))
     if not runs:
-        raise NoResults(f"no runs are stored under {results}; run `ampmark run` first, or give --results.")
+        raise NoResults(f"no runs are stored under {results}; run `ampmark run` first, or give --home.")
     if name == "latest":
         return runs[-1]
     found = [folder for folder in runs if folder.name.startswith(name)]
@@ -176,100 +191,46 @@ def find_run(results: Path, name: str) -> Path:
 
 
 def _frames(records: list[TrialRecord], run: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    import pandas as pd
-
     records = sorted(records, key=lambda record: record.order)
     trials = [trial_row(record, run) for record in records]
     steps = [row for record in records for row in step_rows(record, run)]
-    return (
-        pd.DataFrame(trials, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS),
-        pd.DataFrame(steps, columns=list(STEP_COLUMNS)).astype(STEP_COLUMNS),
+    return _frame(trials, TRIAL_COLUMNS), _frame(steps, STEP_COLUMNS)
+
+
+def _frame(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    import pandas as pd
+
+    # Column by column: a frame made of rows holds integers beside gaps as floats, which are not exact above 2^53.
+    return pd.DataFrame(
+        {name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in columns.items()}
     )
 
 
 def _read_info(folder: Path) -> RunInfo:
     path = folder / "run.json"
-    data = _read_json(path, _read_text(path))
-    _refuse_newer(path, data)
+    data = read_json(path, read_text(path))
+    refuse_newer(path, data)
     try:
         return decode(RunInfo, data, str(path))
-    except (DecodeError, ValueError) as error:
+    except (DecodeError, UsageError) as error:
         raise DamagedResults(f"{path} is not a run description: {error}") from error
 
 
-def _read_journal(folder: Path, info: RunInfo) -> list[TrialRecord]:
+def _read_journal(folder: Path) -> list[TrialRecord]:
     path = folder / "trials.jsonl"
-    lines = _read_text(path).split("\n")
+    if not path.exists():
+        raise DamagedResults(f"{path} is missing from a run; restore it from a copy or delete the run.")
+    lines = read_text(path).split("\n")
     # A line without its newline is the one that was being written when the run was killed: it was never finished.
     records = []
     for number, line in enumerate(lines[:-1], start=1):
-        data = _read_json(path, line, f", line {number}")
-        _refuse_newer(path, data)
+        data = read_json(path, line, f", line {number}")
+        refuse_newer(path, data)
         try:
             records.append(decode(TrialRecord, data["record"], f"{path}, line {number}"))
-        except (DecodeError, KeyError, ValueError) as error:
+        except (DecodeError, KeyError, UsageError) as error:
             raise DamagedResults(f"{path}, line {number} is not a trial record: {error}") from error
     return records
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NoResults(f"{path} does not exist; give the folder of a run (`ampmark list` shows them).") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DamagedResults(f"{path} cannot be read ({error}); restore it from a copy or delete the run.") from error
-
-
-def _read_json(path: Path, text: str, place: str = "") -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DamagedResults(
-            f"{path}{place} is damaged ({error}); restore it from a copy or delete the run."
-        ) from error
-    if not isinstance(data, dict):
-        raise DamagedResults(f"{path}{place} is damaged (not a table); restore it from a copy or delete the run.")
-    return data
-
-
-def _refuse_newer(path: Path, data: dict[str, Any]) -> None:
-    found = data.get("schema")
-    if isinstance(found, int) and found > SCHEMA:
-        raise NewerSchema(f"{path} has schema {found}, but this ampmark reads up to {SCHEMA}; update ampmark.")
-
-
-def _check(path: Path, expected: str) -> None:
-    if not path.exists():
-        raise DamagedResults(f"{path} is missing from a sealed run; restore it from a copy or delete the run.")
-    if _sha256(path) != expected:
-        raise DamagedResults(f"{path} is not the file that was sealed; restore it from a copy or delete the run.")
-
-
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        frame.to_parquet(partial, index=False)
-        os.replace(partial, path)
-    except OSError as error:
-        raise _unwritable(path.parent, error) from error
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-def _unwritable(folder: Path, error: OSError) -> UnwritableResults:
-    return UnwritableResults(f"{folder} cannot be written to ({error.strerror}); give another folder with --out.")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _now() -> str:

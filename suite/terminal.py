@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
+from rich.text import Text
 
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.record import Outcome, TrialRecord
@@ -45,9 +46,9 @@ class RunDisplay:
 
     def __init__(self, *, quiet: bool = False) -> None:
         # Messages go to stderr where stdout carries a document.
-        self._console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -92,7 +93,7 @@ class RunDisplay:
             self._progress.update(self._task, description=f"{event.spec.trial_id}: {event.name}")
         elif isinstance(event, Finished):
             self._progress.update(self._task, advance=1)
-            self._console.print(_one_line(event.record), markup=False)
+            self._console.print(_one_line(event.record))
 
     def interrupted(self) -> None:
         """Ctrl-C."""
@@ -119,7 +120,7 @@ def print_run(run: Run) -> None:
             reasons.setdefault(reason, []).append(f"{workload} × {precision}")
     console.print(table)
     for reason, cells_of in reasons.items():
-        console.print(f"{', '.join(cells_of)}: {reason}", markup=False)
+        console.print(f"{', '.join(cells_of)}: {reason}")
     if run.info.sealed_at is None:
         console.print(f"incomplete: {len(run.trials)} of {len(run.info.plan.trials)} trials; --resume completes it.")
 
@@ -127,7 +128,7 @@ def print_run(run: Run) -> None:
 def print_verdicts(verdicts: Verdicts) -> None:
     """The headline, then one row per finding, worst first."""
     console = _console()
-    console.print(verdicts.headline, markup=False)
+    console.print(verdicts.headline)
     table = Table()
     for name in ("cell", "metric", "verdict"):
         table.add_column(name, no_wrap=True)
@@ -166,8 +167,9 @@ def print_baselines(approvals: Iterable[Approval]) -> None:
 
 
 def _console() -> Console:
-    # Where there is no terminal there is no width either: the table is then as wide as it needs to be.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    # Reasons and names are other people's text, and [/] or :x: in them is no markup.
+    # Where there is no terminal there is no width either: the table then has room for its longest words.
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 
 
 def _one_line(record: TrialRecord) -> str:
@@ -175,7 +177,7 @@ def _one_line(record: TrialRecord) -> str:
     parts = [f"{record.spec.trial_id:28} {record.outcome.value}"]
     if record.outcome.measured:
         parts.append(f"{_milliseconds(row['step_seconds_median'])} a step")
-        parts.append(f"loss {row['first_loss']:.3g} → {_number(row['final_loss'])}")
+        parts.append(f"loss {_number(row['first_loss'])} → {_number(row['final_loss'])}")
         parts.append(f"{row['quality_metric']} {_number(row['quality'])}")
         parts.append(f"{row['overflow_count']} overflows")
     elif record.reason:
@@ -212,9 +214,8 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
     ]
 
 
-def _finding_texts(finding: Finding) -> list[str]:
+def _finding_texts(finding: Finding) -> list[str | Text]:
     glyph, style = _GLYPHS[finding.verdict]
-    text = f"{glyph} {finding.verdict.value}"
     interval = "" if finding.low is None or finding.high is None else f"{finding.low:+.1%} … {finding.high:+.1%}"
     why = [*finding.reasons]
     if finding.verdict is Verdict.INCONCLUSIVE and finding.runs_to_decide:
@@ -222,7 +223,7 @@ def _finding_texts(finding: Finding) -> list[str]:
     return [
         finding.cell,
         finding.metric,
-        f"[{style}]{text}[/{style}]" if style else text,
+        Text(f"{glyph} {finding.verdict.value}", style),
         "" if finding.change is None else f"{finding.change:+.1%}",
         interval,
         "" if finding.minimum_detectable is None else f"≥ {finding.minimum_detectable:.1%}",

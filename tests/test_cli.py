@@ -146,7 +146,7 @@ def test_approve_then_gate_then_list(home: Path, capsys: pytest.CaptureFixture[s
 def test_a_slower_candidate_is_regressed_named_and_exit_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A newer version of the plug-in is installed whose step takes 22 ms where it took 20."""
+    """A newer version of the plug-in is installed whose step takes 25 ms where it took 20."""
     path = tmp_path / "tiny.toml"
     path.write_text(PROFILE + "delay_seconds = 0.020\n", encoding="utf-8")
     run = ("run", "--profile", path, "--precision", "fp32", "--repeats", 5, "--home", tmp_path)
@@ -160,7 +160,7 @@ def test_a_slower_candidate_is_regressed_named_and_exit_status_1(
     latest = sorted((tmp_path / "reports").iterdir())[-1]
     worst = json.loads((latest / "verdict.json").read_text(encoding="utf-8"))["findings"][0]
     assert (worst["workload"], worst["precision"], worst["metric"]) == ("tiny", "fp32", "step_seconds")
-    assert 0.05 < worst["change"] < 0.2
+    assert 0.1 < worst["change"] < 0.5
     assert "1 regressed" in (latest / "index.html").read_text(encoding="utf-8")
 
 
@@ -169,7 +169,7 @@ def _install_slower_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     wait = "_busy(self._settings.delay_seconds)"
     assert wait in source
     folder.mkdir()
-    (folder / "ampmark_tiny.py").write_text(source.replace(wait, "_busy(1.1 * self._settings.delay_seconds)"))
+    (folder / "ampmark_tiny.py").write_text(source.replace(wait, "_busy(1.25 * self._settings.delay_seconds)"))
     monkeypatch.syspath_prepend(folder)
 
 
@@ -202,9 +202,7 @@ def test_bad_input_is_one_line_that_says_what_and_what_to_do(
     assert error.count("\n") == 1
 
 
-def test_a_profile_with_a_wrong_key_names_the_nearest(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_profile_with_a_wrong_key_names_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(PROFILE.replace("batch_size", "batchsize"), encoding="utf-8")
     assert ampmark("run", "--profile", path, "--home", tmp_path) == 2

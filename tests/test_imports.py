@@ -23,10 +23,11 @@ ALLOWED = {
     "suite.rows": "suite.decode suite.record",
     "suite.catalog": "suite.decode suite.errors",
     "suite.profiles": "suite.decode suite.errors suite.spec",
+    "suite.files": "suite.errors suite.record pandas",
     # Inside its function, in the worker's process: the bridge to the measuring half.
     "suite.process": "suite.measure.worker",
     "suite.runner": "suite.decode suite.errors suite.process suite.record suite.spec",
-    "suite.store": "suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
+    "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.judge": "suite.decode suite.errors suite.record suite.store suite.judge numpy pandas scipy statsmodels",
     "suite.report": "suite.decode suite.errors suite.judge suite.record suite.report suite.rows suite.spec suite.store "
     "jinja2 markupsafe pandas vl_convert",

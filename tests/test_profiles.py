@@ -80,9 +80,15 @@ def test_a_users_file_is_read_with_the_defaults_for_what_it_leaves_out(tmp_path:
             ("batch_size = 4", 'batch_size = "4"'),
             "profile {path}.workloads.gpt.batch_size: '4' is not allowed; give a value of type int.",
         ),
-        (("learning_rate = 1", "learning_rate = 0"), "optimizer.learning_rate is 0.0; give a number above 0."),
-        (('name = "sgd"', 'name = "sdg"'), "optimizer.name: 'sdg' is not known; did you mean 'sgd'?"),
-        (('["fp32", "bf16"]', "[]"), "profile 'own': precisions is empty; name at least one."),
+        (
+            ("learning_rate = 1", "learning_rate = 0"),
+            "profile {path}.workloads.gpt.optimizer: learning_rate is 0.0; give a number above 0.",
+        ),
+        (
+            ('name = "sgd"', 'name = "sdg"'),
+            "profile {path}.workloads.gpt.optimizer: name: 'sdg' is not known; did you mean 'sgd'?",
+        ),
+        (('["fp32", "bf16"]', "[]"), "profile {path}: precisions is empty; name at least one."),
     ],
 )
 def test_a_mistake_in_a_users_file_is_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:

@@ -109,15 +109,15 @@ def test_a_choice_that_does_not_fit_is_refused(choices: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OptimizerSpec("adam", 0.1), "optimizer.name: 'adam' is not known; did you mean 'adamw'?"),
-        (lambda: OptimizerSpec("sgd", 0.0), "optimizer.learning_rate is 0.0; give a number above 0."),
-        (lambda: ScheduleSpec("cosin"), "schedule.kind: 'cosin' is not known; did you mean 'cosine'?"),
-        (lambda: ScalerSpec(initial_scale=0.0), "scaler.initial_scale is 0.0; give a number above 0."),
-        (lambda: ScalerSpec(static_scale=-1.0), "scaler.static_scale is -1.0; give a number above 0."),
-        (lambda: ScalerSpec(growth_interval=0), "scaler.growth_interval is 0; give a number above 0."),
+        (lambda: OptimizerSpec("adam", 0.1), "name: 'adam' is not known; did you mean 'adamw'?"),
+        (lambda: OptimizerSpec("sgd", 0.0), "learning_rate is 0.0; give a number above 0."),
+        (lambda: ScheduleSpec("cosin"), "kind: 'cosin' is not known; did you mean 'cosine'?"),
+        (lambda: ScalerSpec(initial_scale=0.0), "initial_scale is 0.0; give a number above 0."),
+        (lambda: ScalerSpec(static_scale=-1.0), "static_scale is -1.0; give a number above 0."),
+        (lambda: ScalerSpec(growth_interval=0), "growth_interval is 0; give a number above 0."),
         (
             lambda: ScalerSpec(growth_factor=1.0),
-            "scaler: growth_factor 1.0 and backoff_factor 0.5 do not make a dynamic scale; "
+            "growth_factor 1.0 and backoff_factor 0.5 do not make a dynamic scale; "
             "give a growth factor above 1 and a back-off factor between 0 and 1.",
         ),
         (lambda: records.setup(steps=0), "steps is 0; give a number above 0."),
@@ -134,9 +134,9 @@ def test_a_choice_that_does_not_fit_is_refused(choices: dict[str, Any], message:
         ),
         (lambda: _profile(repeats=0), "repeats is 0; give a number above 0."),
         (lambda: _profile(timeout_seconds=0.0), "timeout_seconds is 0.0; give a number above 0."),
-        (lambda: _profile(seeds=()), "profile 'test': seeds is empty; name at least one."),
-        (lambda: _profile(precisions=()), "profile 'test': precisions is empty; name at least one."),
-        (lambda: _profile(workloads={}), "profile 'test': workloads is empty; name at least one."),
+        (lambda: _profile(seeds=()), "seeds is empty; name at least one."),
+        (lambda: _profile(precisions=()), "precisions is empty; name at least one."),
+        (lambda: _profile(workloads={}), "workloads is empty; name at least one."),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(make: Any, message: str) -> None:

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STANDARD.workloads)
 def test_one_fp32_step_at_reduced_batch(name: str) -> None:
-    setup = replace(STANDARD.workloads[name], steps=1, warmup_steps=0, batch_size=2)
+    setup = replace(STANDARD.workloads[name], steps=1, warmup_steps=0, batch_size=1)
     kind = catalog.load(catalog.workloads()[name])
     settings = decode(kind.Settings, dict(setup.settings), name)
     workload = kind(settings, batch_size=setup.batch_size, seed=0, device=CPU)

@@ -72,7 +72,7 @@ def test_every_trials_log_is_kept(tmp_path: Path) -> None:
 def test_a_new_run_is_named_for_its_time_and_lies_under_runs(tmp_path: Path) -> None:
     folder = _open(tmp_path / "deep" / "results").folder
     assert folder.parent == tmp_path / "deep" / "results" / "runs"
-    assert pd.Series([folder.name]).str.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}").all()
+    assert pd.Series([folder.name]).str.fullmatch(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{6}").all()
 
 
 def test_a_sealed_run_says_so_and_holds_the_same_frames_as_its_journal_did(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_damaged_run_description_is_refused_by_name(tmp_path: Path, text: str)
 def test_a_plan_with_an_impossible_value_is_damage(tmp_path: Path) -> None:
     path = _open(tmp_path).folder / "run.json"
     _edit(path, '"batch_size": 4', '"batch_size": 0')
-    expected = f"{path} is not a run description: batch_size is 0; give a number above 0."
+    expected = f"{path} is not a run description: {path}.plan.trials[0].setup: batch_size is 0; give a number above 0."
     assert _refusal(DamagedResults, load_run, path.parent) == expected
 
 

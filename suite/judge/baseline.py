@@ -95,7 +95,9 @@ def _replace_folder(folder: Path, run: Run, approval: Approval) -> None:
                 folder.rename(Path(partial) / "former")
             copy.rename(folder)
     except OSError as error:
-        raise UnwritableResults(f"{folder} cannot be written to ({error.strerror}); check its permissions.") from error
+        raise UnwritableResults(
+            f"{folder} cannot be written to ({error.strerror or error}); check its permissions."
+        ) from error
 
 
 def _read(path: Path) -> Approval:

@@ -51,6 +51,9 @@ class Finding:
     processes_base: int = 0
     processes_candidate: int = 0
     reasons: tuple[str, ...] = ()
+    """Why the verdict is what it is."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know and the verdict does not depend on."""
 
     @property
     def cell(self) -> str:

@@ -5,7 +5,8 @@ Rules (docs/decisions/0004 has the reasons):
 * step time: `regressed` if the Benjamini–Hochberg-adjusted p ≤ Q, the single p ≤ ALPHA and the slow-down ≥ DELTA;
   `improved` the mirror; `unchanged` if two one-sided tests put the change inside ±DELTA; else `inconclusive`.
 * peak allocated bytes and overflow steps: equality under equal seeds, one process is enough.
-* a cell that ran before and does not finish now is `failed`, or `regressed` where it diverged.
+* a trial that had numbers and has none now makes its cell `failed`, or `regressed` where it diverged.
+* a throttled or disturbed trial can only lower confidence: its cell's step time is `inconclusive`, with the reason.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def _compare_cell(cell: Cell, base: Run, candidate: Run) -> Iterator[Finding]:
     stopped = _outcome_finding(cell, ours, theirs)
     if stopped is not None:
         yield stopped
-        return
+        if stopped.verdict is not Verdict.NOT_MEASURED or _measured(ours).empty or _measured(theirs).empty:
+            return
     different = _setup_differences(ours, theirs)
     if different:
         yield Finding(*cell, "setup", Verdict.INCOMPARABLE, reasons=tuple(different))
@@ -89,24 +91,32 @@ def _measured(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _outcome_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding | None:
-    """A finding about the outcome alone, where numbers cannot be compared."""
+    """A finding about the outcome alone, where not every trial of the candidate has numbers, or none of the base."""
     if ours.empty or theirs.empty:
         side = "base" if ours.empty else "candidate"
         return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(f"the {side} has no trial of this cell.",))
-    worse = theirs[~theirs["outcome"].isin(["ok", "emulated"])]
+    stopped = theirs.drop(_measured(theirs).index)
     had_numbers = not _measured(ours).empty
-    if worse.empty and had_numbers:
+    if stopped.empty and had_numbers:
         return None
+    if stopped.empty:
+        return Finding(*cell, "outcome", Verdict.IMPROVED, reasons=(f"it ran; before: {_describe(ours)}",))
+    worse = stopped[_has_numbers_in(ours, stopped) | (had_numbers & ~stopped["outcome"].isin(ours["outcome"]))]
     if worse.empty:
-        was = _describe(ours)
-        return Finding(*cell, "outcome", Verdict.IMPROVED, reasons=(f"it ran; before: {was}",))
-    was_same = set(worse["outcome"]) <= set(ours["outcome"])
-    if was_same:
-        # Nothing got worse, so nothing is alarmed; the cell still has no numbers to compare.
-        return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(_describe(worse),))
+        # Nothing got worse, so nothing is alarmed; what stopped still has no numbers to compare.
+        share = "" if len(stopped) == len(theirs) else f"{len(stopped)} of {len(theirs)} trials, as before: "
+        was = () if set(stopped["outcome"]) <= set(ours["outcome"]) else (f"before: {_describe(ours)}",)
+        return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(share + _describe(stopped), *was))
     diverged = (worse["outcome"] == Outcome.DIVERGED.value).any()
     verdict = Verdict.REGRESSED if diverged else Verdict.FAILED
     return Finding(*cell, "outcome", verdict, reasons=(_describe(worse), f"before: {_describe(ours)}"))
+
+
+def _has_numbers_in(base: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[bool]:
+    """For each row, whether the base's trial with the same seed and repeat has numbers."""
+    measured = _measured(base)
+    known = set(zip(measured["seed"], measured["repeat"], strict=True))
+    return pd.Series([pair in known for pair in zip(rows["seed"], rows["repeat"], strict=True)], rows.index, dtype=bool)
 
 
 def _describe(rows: pd.DataFrame) -> str:
@@ -150,28 +160,38 @@ def _time_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Findi
         minimum_detectable=result.minimum_detectable,
         processes_base=len(before),
         processes_candidate=len(after),
+        notes=_notes(ours, theirs),
     )
     if result.p_slower is None or result.p_faster is None or result.p_unchanged is None:
         few = f"{len(before)} against {len(after)} processes; at least 3 on each side are needed (5 are usual)"
         return replace(finding, reasons=(few,), runs_to_decide=5)
-    p = min(result.p_slower, result.p_faster)
+    p = min(1.0, 2 * min(result.p_slower, result.p_faster))
+    cautions = _cautions(ours, theirs)
+    if cautions:
+        of = f"of {len(before) + len(after)} trials"
+        return replace(finding, p_adjusted=p, reasons=tuple(f"{code} in {n} {of}" for code, n in cautions.items()))
     if result.p_unchanged <= 0.05:
         return replace(finding, verdict=Verdict.UNCHANGED, p_adjusted=p)
-    cautious = [f"{count} trials carry the caution {code}" for code, count in _cautions(ours, theirs).items()]
-    return replace(finding, p_adjusted=p, runs_to_decide=result.runs_to_decide, reasons=tuple(cautious))
+    return replace(finding, p_adjusted=p, runs_to_decide=result.runs_to_decide)
+
+
+def _notes(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[str, ...]:
+    same = set(ours["workload_sha256"].dropna()) == set(theirs["workload_sha256"].dropna())
+    return () if same else ("the workload's source file is not the one that the base was measured with",)
 
 
 def _control_false_discoveries(findings: list[Finding]) -> list[Finding]:
-    """Turn time findings into alarms where the evidence survives the size of the family."""
+    """Turn time findings into alarms where the evidence survives the size of the family (two-sided p-values)."""
     family = [f for f in findings if f.metric == "step_seconds" and f.p_adjusted is not None]
     adjusted = dict(zip((f.cell for f in family), adjust([f.p_adjusted or 0.0 for f in family]), strict=True))
     return [_alarm(f, adjusted[f.cell]) if f in family else f for f in findings]
 
 
 def _alarm(finding: Finding, p_adjusted: float) -> Finding:
-    single, change = finding.p_adjusted or 0.0, finding.change or 0.0
+    one_sided, change = (finding.p_adjusted or 0.0) / 2, finding.change or 0.0
     finding = replace(finding, p_adjusted=p_adjusted)
-    if finding.verdict is Verdict.UNCHANGED or single > ALPHA or p_adjusted > Q:
+    disturbed = bool(finding.reasons)
+    if finding.verdict is Verdict.UNCHANGED or disturbed or one_sided > ALPHA or p_adjusted > Q:
         return finding
     if change >= DELTA:
         return replace(finding, verdict=Verdict.REGRESSED, runs_to_decide=None)
@@ -191,20 +211,22 @@ def _exact_findings(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Ite
 
 
 def _bytes_finding(cell: Cell, pairs: pd.DataFrame, counts: tuple[int, int]) -> Finding:
-    before = float(pairs["peak_allocated_bytes_base"].max())
-    after = float(pairs["peak_allocated_bytes_candidate"].max())
-    verdict = Verdict.UNCHANGED if after == before else Verdict.REGRESSED if after > before else Verdict.IMPROVED
-    change = after / before - 1 if before else None
-    return Finding(
+    sides = pairs["peak_allocated_bytes_base"], pairs["peak_allocated_bytes_candidate"]
+    before, after = (float(side.max()) for side in sides)
+    finding = Finding(
         *cell,
         "peak_allocated_bytes",
-        verdict,
+        Verdict.UNCHANGED if after == before else Verdict.REGRESSED if after > before else Verdict.IMPROVED,
         base=before,
         candidate=after,
-        change=change,
+        change=after / before - 1 if before else None,
         processes_base=counts[0],
         processes_candidate=counts[1],
     )
+    if (sides[0] == sides[1]).all() or max(side.nunique() for side in sides) == 1:
+        return finding
+    varies = "allocated bytes vary between processes of one side, so equality says nothing here"
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(varies,))
 
 
 def _overflow_finding(cell: Cell, pairs: pd.DataFrame, counts: tuple[int, int]) -> Finding:

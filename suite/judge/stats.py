@@ -42,7 +42,7 @@ class TimeComparison:
     """Of the two one-sided tests against ±delta: small means equivalent."""
     minimum_detectable: float | None
     runs_to_decide: int | None
-    """Processes per side with which "unchanged" could be shown, if nothing changed and the noise stays."""
+    """Processes per side that would decide, if the difference and the noise stay as they are."""
 
 
 def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: float) -> TimeComparison:
@@ -58,32 +58,28 @@ def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: fl
     error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
     if error == 0.0:
         return _without_noise(difference, delta)
-    welch = stats.ttest_ind(y, x, equal_var=False)
-    freedom = float(welch.df)
-    reach = float(stats.t.ppf(1 - ALPHA, freedom)) * error
     limit = math.log1p(delta)
+    with warnings.catch_warnings():
+        # Both libraries warn of precision loss where one side has no spread; the other side's carries the test.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        freedom = float(stats.ttest_ind(y, x, equal_var=False).df)
+        p_unchanged = float(ttost_ind(y, x, -limit, limit, usevar="unequal")[0])
+    reach = float(stats.t.ppf(1 - ALPHA, freedom)) * error
     return TimeComparison(
         change=math.expm1(difference),
         low=math.expm1(difference - reach),
         high=math.expm1(difference + reach),
         p_slower=float(stats.t.sf(difference / error, freedom)),
         p_faster=float(stats.t.sf(-difference / error, freedom)),
-        p_unchanged=_equivalence(y, x, limit),
+        p_unchanged=p_unchanged,
         minimum_detectable=math.expm1(reach + float(stats.t.ppf(POWER, freedom)) * error),
-        runs_to_decide=_runs_to_decide(error, min(len(x), len(y)), limit),
+        runs_to_decide=_runs_to_decide(difference, x.var(ddof=1) + y.var(ddof=1), min(len(x), len(y)), limit),
     )
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:
     """Benjamini–Hochberg over a family of p-values (scipy.stats.false_discovery_control)."""
     return [float(p) for p in stats.false_discovery_control(p_values, method="bh")] if p_values else []
-
-
-def _equivalence(candidate: np.ndarray, base: np.ndarray, limit: float) -> float:
-    with warnings.catch_warnings():
-        # statsmodels warns about precision loss on nearly equal samples; the zero-noise case is handled above.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return float(ttost_ind(candidate, base, -limit, limit, usevar="unequal")[0])
 
 
 def _without_noise(difference: float, delta: float) -> TimeComparison:
@@ -102,10 +98,15 @@ def _without_noise(difference: float, delta: float) -> TimeComparison:
     )
 
 
-def _runs_to_decide(error: float, processes: int, limit: float) -> int | None:
-    """Smallest K at which a 90 % interval around no change would lie inside ±limit, at the spread seen."""
-    for runs in range(processes + 1, MOST_RUNS):
-        expected_error = error * math.sqrt(processes / runs)
-        if 2 * float(stats.t.ppf(0.95, 2 * runs - 2)) * expected_error < limit:
-            return runs
-    return None
+def _runs_to_decide(difference: float, variances: float, processes: int, limit: float) -> int | None:
+    """Smallest K a side that would give a verdict if difference and spread stayed as they are; None above MOST_RUNS.
+
+    `unchanged` needs a 90 % interval inside ±limit, an alarm a one-sided test at ALPHA of a difference beyond it.
+    """
+    runs = np.arange(processes + 1, MOST_RUNS)
+    error, freedom = np.sqrt(variances / runs), 2 * runs - 2
+    if abs(difference) < limit:
+        decides = abs(difference) + stats.t.ppf(0.95, freedom) * error < limit
+    else:
+        decides = stats.t.ppf(1 - ALPHA, freedom) * error < abs(difference)
+    return int(runs[decides][0]) if decides.any() else None

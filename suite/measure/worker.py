@@ -86,7 +86,9 @@ def _make(workload_class: Any, spec: TrialSpec, device: torch.device) -> Workloa
 
 def classify(error: BaseException) -> tuple[Outcome, str]:
     """The outcome an exception stands for, and one sentence of reason."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    # Messages may carry file names that are no text; a record is text.
+    message = str(error).encode("utf-8", errors="replace").decode("utf-8")
+    text = " ".join(message.split()) or type(error).__name__
     if isinstance(error, PrecisionUnsupported):
         return Outcome.UNSUPPORTED, text
     if isinstance(error, WorkloadUnavailable | DataDamaged):

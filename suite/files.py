@@ -1,0 +1,111 @@
+"""Stored files: read with errors that name the file and the remedy, written so that none is ever half there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.errors import DamagedResults, NewerSchema, NoResults, UnwritableResults
+from suite.record import SCHEMA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "check_sha256",
+    "drop_unfinished_line",
+    "read_json",
+    "read_text",
+    "refuse_newer",
+    "sha256",
+    "unwritable",
+    "write_atomically",
+    "write_parquet",
+]
+
+
+def read_text(path: Path) -> str:
+    """A text file; a missing one is NoResults, an unreadable one DamagedResults."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NoResults(f"{path} does not exist; give the folder of a run (`ampmark list` shows them).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedResults(f"{path} cannot be read ({error}); restore it from a copy or delete the run.") from error
+
+
+def read_json(path: Path, text: str, place: str = "") -> dict[str, Any]:
+    """A JSON table read from `path`; `place` names the line in messages."""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DamagedResults(
+            f"{path}{place} is damaged ({error}); restore it from a copy or delete the run."
+        ) from error
+    if not isinstance(data, dict):
+        raise DamagedResults(f"{path}{place} is damaged (not a table); restore it from a copy or delete the run.")
+    return data
+
+
+def refuse_newer(path: Path, data: dict[str, Any]) -> None:
+    """Raise NewerSchema where a newer ampmark has written."""
+    found = data.get("schema")
+    if isinstance(found, int) and found > SCHEMA:
+        raise NewerSchema(f"{path} has schema {found}, but this ampmark reads up to {SCHEMA}; update ampmark.")
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise DamagedResults where a sealed file is missing or changed."""
+    if not path.exists():
+        raise DamagedResults(f"{path} is missing from a sealed run; restore it from a copy or delete the run.")
+    if sha256(path) != expected:
+        raise DamagedResults(f"{path} is not the file that was sealed; restore it from a copy or delete the run.")
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write beside the target, then rename: a reader never sees half a file."""
+    partial = path.with_suffix(".partial")
+    try:
+        frame.to_parquet(partial, index=False)
+        os.replace(partial, path)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target, flush to the disk, then rename."""
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def unwritable(folder: Path, error: OSError) -> UnwritableResults:
+    """The error to raise instead of an operating system's."""
+    return UnwritableResults(
+        f"{folder} cannot be written to ({error.strerror or error}); give another folder with --out."
+    )
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's content, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def drop_unfinished_line(path: Path) -> None:
+    """Cut off what was being written when the run was killed; the next record would be glued to it."""
+    data = path.read_bytes()
+    finished = data.rfind(b"\n") + 1
+    if finished < len(data):
+        try:
+            os.truncate(path, finished)
+        except OSError as error:
+            raise unwritable(path.parent, error) from error

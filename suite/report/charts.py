@@ -1,0 +1,194 @@
+"""Charts over the optimizer steps: loss, step time, loss scale. One line per precision.
+
+Lines differ by dash as well as by colour and carry their names at their ends. Names reach a specification only as
+data values, never as fields or expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suite.report.axes import Axis, spread, value_axis
+from suite.report.drawing import ON_TOP, Spec, axis_of, layer, room, scale
+from suite.report.text import shorten
+from suite.report.traces import Series
+
+__all__ = ["loss_chart", "scale_chart", "time_chart"]
+
+WIDTH, HEIGHT = 300, 220
+"""Of the plotting area in pixels, labels outside; three charts stand side by side on a wide screen."""
+LABEL_GAP = 16 / HEIGHT
+LONGEST_LABEL = 22
+
+
+COLOURS = tuple(
+    f"var(--series-{place}, {colour})"
+    for place, colour in enumerate(
+        ("#3a3d44", "#0072b2", "#c44f00", "#00795a", "#a8467f", "#8a6100", "#5b4bb7", "#23798f"), start=1
+    )
+)
+DASHES = ([1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 2], [12, 4], [6, 2, 2, 2, 2, 2], [1, 3])
+CROSS = "M-1,-1L1,1M1,-1L-1,1"
+
+
+def loss_chart(series: Sequence[Series]) -> Spec:
+    """Training loss over steps, one line per mode; a cross where a trial broke down."""
+    values = [value for line in series for _, value in line.points]
+    ends = [
+        {"step": line.points[-1][0], "value": line.points[-1][1], "colour": _colour(line)}
+        for line in series
+        if line.diverged_at is not None and line.points
+    ]
+    chart = _line_chart(series, value_axis(values), "loss", extra=[_points(ends, CROSS, 90)])
+    return {**chart, "padding": _padding([_label(line) for line in series])}
+
+
+def time_chart(series: Sequence[Series], unit: str) -> Spec:
+    """Step time over steps; the warm-up is faint and a ring marks the first timed step."""
+    values = [value for line in series for _, value in line.points]
+    rings = [
+        {"step": step, "value": value, "colour": _colour(line)}
+        for line in series
+        for step, value in [point for point in line.points if point[0] >= line.first_timed][:1]
+    ]
+    chart = _line_chart(series, value_axis(values), f"{unit} per step", extra=[_points(rings, "circle", 70)])
+    return {**chart, "padding": _padding([_label(line) for line in series])}
+
+
+def scale_chart(series: Sequence[Series]) -> Spec:
+    """Loss scale over steps (powers of two), and below it a row of ticks per mode whose gradients overflowed."""
+    scaled = [line for line in series if line.points]
+    overflowing = [line for line in series if line.overflows]
+    last = max([step for line in series for step in (*line.overflows, *(x for x, _ in line.points))], default=0)
+    parts = []
+    if scaled:
+        axis = value_axis([value for line in scaled for _, value in line.points], base=2.0)
+        top = _line_chart(scaled, axis, "loss scale", interpolate="step-after", last=last)
+        if overflowing:
+            # One axis of steps, under the strip.
+            top["encoding"]["x"]["axis"] = {"labels": False, "ticks": False, "title": None, "grid": False}
+        parts.append(top)
+    if overflowing:
+        parts.append(_overflow_strip(overflowing, last))
+    names = [_label(line) for line in series]
+    return {"vconcat": parts, "spacing": 38, "bounds": "flush", "padding": _padding(names)}
+
+
+def _line_chart(
+    series: Sequence[Series],
+    axis: Axis,
+    title: str,
+    *,
+    interpolate: str = "linear",
+    extra: Sequence[Spec] = (),
+    last: int | None = None,
+) -> Spec:
+    last = max([step for line in series for step, _ in line.points]) if last is None else last
+    x, y = _step_encoding(last), _value_encoding(axis, title)
+    layers = [part for line in series if line.points for part in _line_layers(line, interpolate)]
+    layers += [*_end_labels(series, axis, last), *(part for part in extra if part["data"]["values"])]
+    return {"width": WIDTH, "height": HEIGHT, "encoding": {"x": x, "y": y}, "layer": layers}
+
+
+def _padding(names: Sequence[str]) -> Spec:
+    return {"left": 12, "top": 5, "right": room(names), "bottom": 5}
+
+
+def _line_layers(line: Series, interpolate: str) -> list[Spec]:
+    """The line; where it has a warm-up, that part is a faint line of its own."""
+    cut = line.first_timed
+    warmup = [point for point in line.points if point[0] < cut]
+    timed = [point for point in line.points if point[0] >= cut]
+    parts = [(timed, 1.0)] if not warmup else [(warmup + timed[:1], 0.4), (timed, 1.0)]
+    return [
+        layer(
+            "line",
+            {},
+            [{"step": step, "value": value} for step, value in points],
+            stroke=_colour(line),
+            strokeDash=DASHES[line.place % len(DASHES)],
+            strokeWidth=1.8,
+            opacity=opacity,
+            interpolate=interpolate,
+        )
+        for points, opacity in parts
+        if points
+    ]
+
+
+def _end_labels(series: Sequence[Series], axis: Axis, last: int) -> list[Spec]:
+    lines = [line for line in series if line.points]
+    places = spread([axis.position(line.points[-1][1]) for line in lines], LABEL_GAP)
+    labels, rules = [], []
+    for line, place in zip(lines, places, strict=True):
+        step, value = line.points[-1]
+        rules += [
+            {"step": step, "value": value, "line": line.place, "colour": _colour(line)},
+            {"step": _domain_end(last), "value": axis.value(place), "line": line.place, "colour": _colour(line)},
+        ]
+        labels.append(rules[-1] | {"text": _label(line)})
+    colour: Spec = {"field": "colour", "type": "nominal", "scale": None}
+    detail: Spec = {"field": "line", "type": "nominal"}
+    return [
+        layer("line", {"stroke": colour, "detail": detail}, rules, strokeWidth=0.8, opacity=0.7),
+        layer("text", {"text": {"field": "text"}, "color": colour}, labels, align="left", dx=4, limit=0),
+    ]
+
+
+def _label(line: Series) -> str:
+    stopped = "" if line.diverged_at is None else f" ✕ {line.diverged_at}"
+    return shorten(line.precision, LONGEST_LABEL - len(stopped)) + stopped
+
+
+def _overflow_strip(series: Sequence[Series], last: int) -> Spec:
+    ticks = [
+        {"step": step, "row": f"{line.place}", "colour": _colour(line)} for line in series for step in line.overflows
+    ]
+    names = [
+        {"step": _domain_end(last), "row": f"{line.place}", "text": shorten(line.precision, LONGEST_LABEL)}
+        for line in series
+    ]
+    row: Spec = {
+        "field": "row",
+        "type": "nominal",
+        "sort": None,
+        "axis": {"title": "overflow", "labels": False, **ON_TOP},
+    }
+    colour: Spec = {"field": "colour", "type": "nominal", "scale": None}
+    return {
+        "width": WIDTH,
+        "height": {"step": 18},
+        "encoding": {"x": _step_encoding(last), "y": row},
+        "layer": [
+            layer("tick", {"color": colour}, ticks, thickness=2, size=13, opacity=1),
+            layer("text", {"text": {"field": "text"}}, names, align="left", dx=4, limit=0),
+        ],
+    }
+
+
+def _points(values: list[Spec], shape: str, size: int) -> Spec:
+    colour: Spec = {"field": "colour", "type": "nominal", "scale": None}
+    return layer("point", {"stroke": colour}, values, shape=shape, size=size, strokeWidth=2, filled=False, opacity=1)
+
+
+def _step_encoding(last: int) -> Spec:
+    ticks = [tick for tick in value_axis([0, max(last, 1)]).ticks if 0 <= tick <= last and tick == int(tick)]
+    return {
+        "field": "step",
+        "type": "quantitative",
+        "scale": {"domain": [0, _domain_end(last)], "nice": False},
+        "axis": {"title": "optimizer step", "values": ticks, "grid": False, "format": ",d", "labelFlush": False},
+    }
+
+
+def _domain_end(last: int) -> float:
+    """A little room between the last step and the labels, for the rules that join them."""
+    return max(last, 1) * 1.07
+
+
+def _value_encoding(axis: Axis, title: str) -> Spec:
+    return {"field": "value", "type": "quantitative", "scale": scale(axis), "axis": {**axis_of(axis, title), **ON_TOP}}
+
+
+def _colour(line: Series) -> str:
+    return COLOURS[line.place % len(COLOURS)]

@@ -1,0 +1,81 @@
+"""What was not measured and why: every gap of the run in one list, because a missing number looks like a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from suite.judge.findings import Finding, Verdict
+from suite.report import numbers
+from suite.report.cell_tables import MEMORY_LABELS
+from suite.report.cells import REFERENCE, TF32, Cell, Grid, from_json
+from suite.report.tables import Table
+from suite.report.text import first_of, shorten
+
+__all__ = ["gap_table"]
+
+Gap = tuple[str, str, str]
+"""What, why, and in which cell."""
+
+
+def gap_table(grid: Grid, findings: Sequence[Finding], notice: str | None) -> Table:
+    """One row per gap and reason, with the cells it concerns."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for what, why, where in _gaps(grid, findings, notice):
+        places = grouped.setdefault((what, why), [])
+        if where not in places:
+            places.append(where)
+    rows = [(what, shorten(why, 400), _where(places, grid)) for (what, why), places in grouped.items()]
+    return Table.of("What was not measured and why", ("What", "Why", "Where"), rows)
+
+
+def _where(places: Sequence[str], grid: Grid) -> str:
+    measured = sum(bool(cell.measured) for cell in grid)
+    if len(places) > 1 and len(places) == measured:
+        return f"all {measured} measured cells"
+    return first_of(places)
+
+
+def _gaps(grid: Grid, findings: Sequence[Finding], notice: str | None) -> Iterator[Gap]:
+    if notice is not None:
+        yield "change against a baseline", notice, "the whole run"
+    for cell in grid:
+        yield from _trial_gaps(cell)
+    for cell in grid:
+        yield from _comparison_gaps(grid, cell)
+    for cell in grid:
+        yield from _instrument_gaps(cell)
+    for finding in findings:
+        judged = grid.cells.get((finding.workload, finding.precision))
+        # A cell that stopped has said why already.
+        if finding.verdict is Verdict.NOT_MEASURED and not (judged and judged.stopped):
+            yield "change against the base", "; ".join(finding.reasons) or "no reason was recorded", finding.cell
+
+
+def _trial_gaps(cell: Cell) -> Iterator[Gap]:
+    for row in cell.stopped:
+        yield "trial", f"{row['outcome']}: {row['reason'] or 'no reason was recorded'}", cell.name
+    if cell.absent:
+        amount = numbers.of(cell.absent, len(cell.planned), "planned trial")
+        yield "trial", f"the run stopped before {amount} could run", cell.name
+
+
+def _comparison_gaps(grid: Grid, cell: Cell) -> Iterator[Gap]:
+    if not cell.measured:
+        return
+    for precision in (REFERENCE, TF32):
+        other = grid.cells.get((cell.workload, precision))
+        if other is None:
+            yield f"ratio to {precision}", f"{precision} is not in this run's plan", cell.name
+        elif not other.measured:
+            end = other.outcome.value if other.outcome else "not run"
+            yield f"ratio to {precision}", f"{precision} has no numbers ({end})", cell.name
+
+
+def _instrument_gaps(cell: Cell) -> Iterator[Gap]:
+    for row in cell.measured:
+        for field, why in from_json(row["memory_reasons"], {}).items():
+            yield f"memory: {MEMORY_LABELS.get(field, field)}", why, cell.name
+        if row["energy_joules"] is None:
+            yield "energy", row["energy_reason"] or "no reason was recorded", cell.name
+        if row["quality"] is None:
+            yield "quality", "the trial reports no finite quality", cell.name

@@ -1,0 +1,224 @@
+"""The first screen: what each cell of workload × precision says in a few short lines."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from suite.judge.findings import Finding, Verdict
+from suite.record import Outcome
+from suite.report import numbers
+from suite.report.cells import REFERENCE, TF32, Cell, Grid, Row, memory_layer, quality_differences, speed_ratio
+from suite.report.regressions import METRICS
+from suite.report.signs import NOT_PLANNED, Sign, outcome_sign, verdict_sign
+from suite.report.text import shorten
+
+__all__ = ["LAYERS", "Fact", "MatrixCell", "MatrixRow", "build_matrix", "overflow_words", "quality_words"]
+
+LONGEST_REASON = 150
+"""Characters of a reason in a cell; the details have all of it."""
+
+LAYERS = {
+    "peak_allocated_bytes": "allocated",
+    "peak_device_bytes": "in use on device",
+    "peak_rss_bytes": "resident on host",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a cell. `aside` is the small print behind the value."""
+
+    label: str
+    value: str
+    aside: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A finding in a cell: `▲ regressed +3.1 % [+2.2, +4.0]`."""
+
+    sign: Sign
+    metric: str
+    text: str
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """One cell of the matrix, ready to be drawn."""
+
+    precision: str
+    sign: Sign
+    anchor: str | None = None
+    judgements: tuple[Judgement, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    note: str = ""
+    tone: str = "quiet"
+    """The worst there is to see in the cell, for its edge."""
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A workload and its cells in the order of the plan's precisions."""
+
+    workload: str
+    setup: str
+    cells: tuple[MatrixCell, ...]
+
+
+def build_matrix(grid: Grid, findings: Sequence[Finding]) -> list[MatrixRow]:
+    """One row per workload."""
+    return [
+        MatrixRow(workload, _setup(grid, workload), tuple(_cell(grid, workload, p, findings) for p in grid.precisions))
+        for workload in grid.workloads
+    ]
+
+
+def _setup(grid: Grid, workload: str) -> str:
+    setup = next((c.planned[0].setup for c in grid if c.workload == workload and c.planned), None)
+    if setup is None:
+        return ""
+    micro = f" × {setup.accumulation} micro-batches" if setup.accumulation > 1 else ""
+    return f"{setup.steps} steps of batch {setup.batch_size}{micro}"
+
+
+def _cell(grid: Grid, workload: str, precision: str, findings: Sequence[Finding]) -> MatrixCell:
+    cell = grid.cells.get((workload, precision))
+    if cell is None:
+        return MatrixCell(precision, NOT_PLANNED)
+    ours = [f for f in findings if (f.workload, f.precision) == (workload, precision)]
+    return MatrixCell(
+        precision,
+        outcome_sign(cell.outcome),
+        cell.anchor,
+        tuple(_judgement(finding) for finding in ours if _worth_a_line(finding)),
+        tuple(_facts(grid, cell)) if cell.measured else (),
+        _note(cell),
+        _tone(cell, ours),
+    )
+
+
+def _tone(cell: Cell, findings: Sequence[Finding]) -> str:
+    tones = {outcome_sign(Outcome(row["outcome"])).tone for row in cell.trials}
+    tones |= {verdict_sign(finding.verdict).tone for finding in findings}
+    return next((tone for tone in ("bad", "warn") if tone in tones), "quiet")
+
+
+def _worth_a_line(finding: Finding) -> bool:
+    silent = (Verdict.UNCHANGED, Verdict.NOT_MEASURED)
+    return finding.metric == "step_seconds" or finding.verdict not in silent
+
+
+def _judgement(finding: Finding) -> Judgement:
+    size = numbers.change(finding.change) if finding.change is not None else ""
+    text = f"{size} {numbers.interval(finding.low, finding.high)}".strip()
+    if finding.verdict is not Verdict.UNCHANGED and finding.reasons:
+        text += f"; {shorten(finding.reasons[0], 90)}"
+    elif finding.verdict is Verdict.INCONCLUSIVE and finding.minimum_detectable is not None:
+        text += f"; only ≥ {numbers.percent(finding.minimum_detectable)} could be seen"
+    return Judgement(
+        verdict_sign(finding.verdict), METRICS.get(finding.metric, finding.metric), text.removeprefix("; ")
+    )
+
+
+def _facts(grid: Grid, cell: Cell) -> Iterator[Fact]:
+    reference = grid.beside(cell, REFERENCE)
+    yield from _speeds(grid, cell)
+    yield Fact("step", numbers.seconds(cell.median("step_seconds_median")), _spread(cell))
+    yield Fact("rate", numbers.rate(cell.median("samples_per_second")))
+    yield _memory(cell, reference)
+    yield Fact("overflow", overflow_words(cell))
+    yield Fact("quality", *quality_words(cell, reference))
+
+
+def _speeds(grid: Grid, cell: Cell) -> Iterator[Fact]:
+    aside = "(emulated, not ranked)" if cell.emulated else ""
+    if cell.precision == REFERENCE:
+        yield Fact(f"vs {REFERENCE}", "the reference")
+    for precision in (REFERENCE, TF32):
+        other = grid.beside(cell, precision)
+        if other is not None:
+            yield Fact(f"vs {precision}", numbers.speed(speed_ratio(cell, other)), aside)
+    if cell.precision != REFERENCE and grid.beside(cell, REFERENCE) is None:
+        yield Fact(f"vs {REFERENCE}", numbers.MISSING, f"({REFERENCE} has no numbers)")
+
+
+def _spread(cell: Cell) -> str:
+    values = cell.values("step_seconds_median")
+    if len(values) < 2:
+        return "(1 process)"
+    return f"({numbers.between(numbers.seconds, values)}, {len(values)} processes)"
+
+
+def _memory(cell: Cell, reference: Cell | None) -> Fact:
+    layer = memory_layer(cell, reference) if reference else memory_layer(cell)
+    if layer is None:
+        return Fact("memory", numbers.MISSING, "(not measured)")
+    ours = cell.median(layer)
+    if reference is None:
+        return Fact("memory", numbers.memory(ours), f"({LAYERS[layer]})")
+    ratio = (ours or 0) / (reference.median(layer) or 1)
+    return Fact("memory", f"{ratio:.2f}× {REFERENCE}", f"({numbers.memory(ours)} {LAYERS[layer]})")
+
+
+def overflow_words(cell: Cell) -> str:
+    """`0`, or `2 calibration, 1 steady`; a range where the cell's processes differ."""
+    calibration, steady = cell.values("overflow_calibration_count"), cell.values("overflow_steady_count")
+    if not calibration or not steady:
+        return numbers.MISSING
+    if not any(calibration) and not any(steady):
+        return "0"
+    return f"{numbers.count_between(calibration)} calibration, {numbers.count_between(steady)} steady"
+
+
+def quality_words(cell: Cell, reference: Cell | None) -> tuple[str, str]:
+    """`accuracy 0.842`, and how it differs from the reference: `+0.003, better than fp32`."""
+    by_seed = cell.quality_by_seed()
+    if not by_seed:
+        return numbers.MISSING, ""
+    value = f"{shorten(str(cell.first('quality_metric')), 40)} {numbers.number(statistics.fmean(by_seed.values()), 4)}"
+    differences = quality_differences(cell, reference) if reference else []
+    asides = [_difference_words(differences, bool(cell.first("quality_higher_is_better")))] if differences else []
+    beaten = cell.seeds_beating_baseline()
+    if beaten is not None and beaten < len(by_seed):
+        asides.append(f"! does not beat {shorten(str(cell.first('quality_baseline_name')), 40)}")
+    return value, f"({'; '.join(asides)})" if asides else ""
+
+
+def _difference_words(differences: Sequence[float], higher_is_better: bool) -> str:
+    mean = statistics.fmean(differences)
+    ends = f"{numbers.signed(min(differences))} to {numbers.signed(max(differences))}"
+    spread = f"; {ends} over {len(differences)} seeds"
+    several = spread if len(differences) > 1 else ""
+    if not any(differences):
+        return f"equal to {REFERENCE}{several}"
+    word = "better" if (mean > 0) == higher_is_better else "worse"
+    return f"{numbers.signed(mean)}, {word} than {REFERENCE}{several}"
+
+
+def _note(cell: Cell) -> str:
+    """Why there are no numbers, or fewer than planned."""
+    parts = [_end_words(cell), shorten(cell.stopped[0]["reason"] or "", LONGEST_REASON)] if cell.stopped else []
+    sentences = [": ".join(part for part in parts if part)]
+    if cell.absent:
+        whole = len(cell.planned)
+        sentences.append(f"{numbers.of(cell.absent, whole, 'trial')} not run: the run stopped before")
+    return "; ".join(sentence for sentence in sentences if sentence)
+
+
+def _end_words(cell: Cell) -> str:
+    """How the cell's unfinished trials ended; nothing where the cell's sign has said it."""
+    whole = len(cell.planned) or len(cell.trials)
+    ends = Counter(_end(row) for row in cell.stopped)
+    if len(ends) == 1 and len(cell.stopped) == whole:
+        end = next(iter(ends))
+        return end if end != cell.outcome else f"all {whole} trials" if whole > 1 else ""
+    glyph = outcome_sign(Outcome(cell.stopped[0]["outcome"])).glyph
+    return f"{glyph} " + ", ".join(f"{numbers.of(n, whole, 'trial')} {end}" for end, n in ends.items())
+
+
+def _end(row: Row) -> str:
+    step = row["first_bad_step"]
+    return row["outcome"] if step is None else f"{row['outcome']} at step {step}"

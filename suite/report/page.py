@@ -1,0 +1,142 @@
+"""The page: every section's view model, put through the templates and written at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from suite.errors import UnwritableResults
+from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.report import numbers
+from suite.report.cell_section import cell_section
+from suite.report.cells import Grid
+from suite.report.drawing import draw
+from suite.report.forest import forest_chart
+from suite.report.gaps import gap_table
+from suite.report.headline import headline, incomplete
+from suite.report.machine import data_table, environment_table, plan_table
+from suite.report.matrix import build_matrix
+from suite.report.regressions import HEAD, FindingRow, alarm_sentence, finding_rows, thresholds, worst_first
+from suite.report.summary import summary_markdown
+from suite.report.text import clean, shorten
+from suite.report.traces import Traces
+from suite.report.workload_section import workload_section
+from suite.store import Run
+
+__all__ = ["page_html", "render"]
+
+_QUIET = (Verdict.UNCHANGED, Verdict.NOT_MEASURED)
+MOST_INTERVALS = 40
+"""Rows of the forest plot, the worst ones; the table below it has all."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The section about what changed."""
+
+    sentence: str
+    thresholds: str
+    head: tuple[str, ...]
+    loud: tuple[FindingRow, ...]
+    """Everything that somebody should read."""
+    quiet: tuple[FindingRow, ...]
+    """Unchanged, and what neither side measured."""
+    forest: Markup | None
+
+
+def render(run: Run, verdicts: Verdicts | None, folder: Path, notice: str | None = None) -> Path:
+    """Write `index.html` and `summary.md` into `folder`; returns the path of the page.
+
+    `verdicts` is None where there is nothing to compare with, and `notice` then says why in one sentence.
+
+    Raises:
+        UnwritableResults: the folder cannot be made or written to.
+    """
+    page, summary = page_html(run, verdicts, notice), summary_markdown(run, verdicts, notice)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_atomically(folder / "summary.md", summary)
+        return _write_atomically(folder / "index.html", page)
+    except OSError as error:
+        raise UnwritableResults(
+            f"{folder} cannot be written to ({error.strerror}); give another folder with --out."
+        ) from error
+
+
+def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) -> str:
+    """The whole page as text."""
+    grid, findings = Grid.of(run), worst_first(verdicts.findings) if verdicts else []
+    traces = Traces(run.steps)
+    template = _templates().get_template("page.html.j2")
+    return template.render(
+        run=run.info.run,
+        device=run.info.environment.device_name,
+        profile=run.info.plan.profile,
+        created_at=run.info.created_at,
+        ampmark=run.info.environment.ampmark,
+        headline=headline(run, verdicts, notice),
+        incomplete=incomplete(run),
+        notice=notice,
+        precisions=grid.precisions,
+        matrix=build_matrix(grid, findings),
+        comparison=_comparison(verdicts, findings) if verdicts else None,
+        workloads=[workload_section(grid, traces, workload) for workload in grid.workloads],
+        cells=[cell_section(cell, findings) for cell in grid],
+        gaps=gap_table(grid, findings, None if verdicts else notice or "there is no baseline to compare with"),
+        environment=environment_table(run),
+        plan=plan_table(run, grid),
+        data=data_table(run),
+    )
+
+
+def _comparison(verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:
+    return Comparison(
+        sentence=alarm_sentence(verdicts),
+        thresholds=thresholds(verdicts),
+        head=HEAD,
+        loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET])),
+        quiet=tuple(finding_rows([f for f in findings if f.verdict in _QUIET])),
+        forest=_forest(verdicts, findings),
+    )
+
+
+def _forest(verdicts: Verdicts, findings: Sequence[Finding]) -> Markup | None:
+    times = [f for f in findings if f.metric == "step_seconds" and f.low is not None and f.high is not None]
+    shown = times[:MOST_INTERVALS]
+    if not shown:
+        return None
+    words = "; ".join(
+        f"{shorten(f.cell, 60)} {f.verdict} {numbers.change(f.change)} {numbers.interval(f.low, f.high)}" for f in shown
+    )
+    return draw(forest_chart(shown, verdicts.delta), f"Change of the step time with 98 % intervals: {words}.")
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("suite.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_fit,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["short"] = shorten
+    return environment
+
+
+def _fit(value: Any) -> Any:
+    """Every text on its way into the page loses what escaping does not touch; pictures are already safe."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _write_atomically(path: Path, text: str) -> Path:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path

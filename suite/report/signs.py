@@ -1,0 +1,60 @@
+"""Glyph, word and tone of every outcome and verdict: colour is never the only sign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suite.judge.findings import Verdict
+from suite.record import Outcome
+
+__all__ = ["NOT_PLANNED", "NOT_RUN", "Sign", "outcome_sign", "verdict_sign"]
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What the eye finds first. `tone` names a style: good, bad, warn, info or quiet."""
+
+    glyph: str
+    word: str
+    tone: str
+
+
+NOT_RUN = Sign("…", "not run", "quiet")
+NOT_PLANNED = Sign("·", "not planned", "quiet")
+
+_OUTCOMES = {
+    Outcome.OK: ("✓", "good"),
+    Outcome.EMULATED: ("≈", "info"),
+    Outcome.UNSUPPORTED: ("⊘", "quiet"),
+    Outcome.UNAVAILABLE: ("∅", "quiet"),
+    Outcome.DIVERGED: ("∞", "warn"),
+    Outcome.PRECISION_MISMATCH: ("≠", "bad"),
+    Outcome.OUT_OF_MEMORY: ("■", "bad"),
+    Outcome.TIMED_OUT: ("◷", "bad"),
+    Outcome.CRASHED: ("✗", "bad"),
+    Outcome.FAILED: ("✗", "bad"),
+}
+
+_VERDICTS = {
+    Verdict.REGRESSED: ("▲", "bad"),
+    Verdict.FAILED: ("✗", "bad"),
+    Verdict.INCONCLUSIVE: ("?", "warn"),
+    Verdict.IMPROVED: ("▼", "good"),
+    Verdict.UNCHANGED: ("=", "quiet"),
+    Verdict.INCOMPARABLE: ("≠", "info"),
+    Verdict.NOT_MEASURED: ("–", "quiet"),
+}
+
+
+def outcome_sign(outcome: Outcome | None) -> Sign:
+    """The sign of a trial's or a cell's end; None is a trial that never ran."""
+    if outcome is None:
+        return NOT_RUN
+    glyph, tone = _OUTCOMES[outcome]
+    return Sign(glyph, outcome.value, tone)
+
+
+def verdict_sign(verdict: Verdict) -> Sign:
+    """The sign of a finding."""
+    glyph, tone = _VERDICTS[verdict]
+    return Sign(glyph, verdict.value, tone)

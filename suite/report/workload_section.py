@@ -1,0 +1,203 @@
+"""The section of one workload: three charts, each with the numbers behind it, and the setup that all modes share."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from markupsafe import Markup
+
+from suite.decode import encode
+from suite.report import numbers
+from suite.report.cells import Cell, Grid, Row, from_json
+from suite.report.charts import loss_chart, scale_chart, time_chart
+from suite.report.drawing import draw
+from suite.report.tables import Table
+from suite.report.text import first_of, shorten
+from suite.report.traces import Series, Traces
+
+__all__ = ["Figure", "WorkloadSection", "flat", "workload_section"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its numbers; without a picture where there is nothing to draw, and `caption` says so."""
+
+    title: str
+    caption: str
+    svg: Markup | None = None
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class WorkloadSection:
+    """One workload's curves."""
+
+    workload: str
+    figures: tuple[Figure, ...]
+    setup: Table
+
+
+def workload_section(grid: Grid, traces: Traces, workload: str) -> WorkloadSection:
+    """Charts and tables of one workload."""
+    cells = [(grid.cells[workload, p], place) for place, p in enumerate(grid.precisions) if (workload, p) in grid.cells]
+    name = shorten(workload, 40)
+    figures = (_losses(cells, traces, name), _scales(cells, traces, name), _times(cells, traces, name))
+    return WorkloadSection(workload, figures, _setup([cell for cell, _ in cells]))
+
+
+Placed = Sequence[tuple[Cell, int]]
+
+
+def _losses(cells: Placed, traces: Traces, name: str) -> Figure:
+    series = [line for cell, place in cells for line in traces.losses(cell, place)]
+    drawn = [line for line in series if line.points]
+    table = _loss_table([cell for cell, _ in cells], traces, name)
+    if not drawn:
+        return Figure("Training loss", "No trial of this workload has a loss to draw.", table=table)
+    ends = ", ".join(_loss_words(line) for line in drawn)
+    caption = "Median over the processes of each mode; a cross marks the step before which a diverged trial broke down."
+    return Figure(
+        "Training loss", caption, draw(loss_chart(drawn), f"Training loss over steps of {name}: {ends}."), table
+    )
+
+
+def _loss_words(line: Series) -> str:
+    stopped = "" if line.diverged_at is None else f" (diverged at step {line.diverged_at})"
+    return f"{shorten(line.precision, 30)} ends at {numbers.number(line.points[-1][1])}{stopped}"
+
+
+def _scales(cells: Placed, traces: Traces, name: str) -> Figure:
+    series = [line for cell, place in cells for line in traces.scales(cell, place)]
+    table = _scale_table([cell for cell, _ in cells], name)
+    if not series:
+        return Figure(
+            "Loss scale and overflow",
+            "No mode of this workload scaled its loss in a finished step, and no gradient overflowed.",
+            table=table,
+        )
+    words = ", ".join(f"{shorten(line.precision, 30)}: {len(line.overflows)} overflowing steps" for line in series)
+    caption = "First process of each mode. Below: one tick per step whose gradients overflowed."
+    return Figure(
+        "Loss scale and overflow",
+        caption,
+        draw(scale_chart(series), f"Loss scale over steps of {name}; {words}."),
+        table,
+    )
+
+
+def _times(cells: Placed, traces: Traces, name: str) -> Figure:
+    series = [line for cell, place in cells for line in traces.times(cell, place) if line.points]
+    table = _time_table([cell for cell, _ in cells], name)
+    if not series:
+        return Figure("Step time", "No trial of this workload finished with step times.", table=table)
+    size, unit = _time_unit(series)
+    shown = [replace(line, points=tuple((step, value / size) for step, value in line.points)) for line in series]
+    words = ", ".join(f"{shorten(line.precision, 30)} {_median_words(line)}" for line in series)
+    caption = "Median over the processes of each mode. Faint: warm-up, not timed; the ring is the first timed step."
+    return Figure(
+        "Step time", caption, draw(time_chart(shown, unit), f"Time of each step of {name}; medians: {words}."), table
+    )
+
+
+def _time_unit(series: Sequence[Series]) -> tuple[float, str]:
+    middle = statistics.median(value for line in series for _, value in line.points)
+    return next(
+        ((size, unit) for size, unit in ((1.0, "s"), (1e-3, "ms")) if middle >= size),
+        (1e-6, "µs"),
+    )
+
+
+def _median_words(line: Series) -> str:
+    timed = [value for step, value in line.points if step >= line.first_timed]
+    return numbers.seconds(statistics.median(timed) if timed else None)
+
+
+def _loss_table(cells: Sequence[Cell], traces: Traces, name: str) -> Table:
+    last = max((cell.planned[0].setup.steps for cell in cells if cell.planned), default=1) - 1
+    steps = sorted({round(last * share) for share in (0, 0.25, 0.5, 0.75, 1)})
+    head = ("Precision", "Outcome", *(f"Step {step}" for step in steps), "Mean of first tenth", "Mean of last tenth")
+    rows = [
+        (
+            cell.precision,
+            row["outcome"],
+            *(numbers.number(value, 4) for value in traces.at(row, "loss", steps)),
+            numbers.number(row["first_loss"], 4),
+            numbers.number(row["final_loss"], 4),
+        )
+        for cell, row in _with_steps(cells)
+    ]
+    return Table.of(f"Training loss of {name} at some steps, first process of each mode", head, _full(rows, len(head)))
+
+
+def _scale_table(cells: Sequence[Cell], name: str) -> Table:
+    head = ("Precision", "Outcome", "First", "Lowest", "Highest", "Last", "Grew", "Backed off", "Overflowing steps")
+    rows = [
+        (
+            cell.precision,
+            row["outcome"],
+            *(numbers.scale(row[f"scale_{key}"]) for key in ("first", "lowest", "highest", "last")),
+            *(numbers.count(row[f"scale_{key}"]) for key in ("growths", "backoffs")),
+            _steps_words(row),
+        )
+        for cell, row in _with_steps(cells)
+    ]
+    return Table.of(f"Loss scale of {name}, first process of each mode", head, rows)
+
+
+def _time_table(cells: Sequence[Cell], name: str) -> Table:
+    head = ("Precision", "Processes", "Warm-up steps", "Timed steps", "Median", "95th percentile", "Fastest")
+    rows = [
+        (
+            cell.precision,
+            f"{len(cell.measured)}",
+            *(numbers.count_between(cell.values(column)) for column in ("warmup_steps", "timed_steps")),
+            *(numbers.seconds(cell.median(f"step_seconds_{key}")) for key in ("median", "p95", "min")),
+        )
+        for cell in cells
+        if cell.measured
+    ]
+    return Table.of(f"Step time of {name}, medians over processes", head, rows)
+
+
+def _with_steps(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Row]]:
+    """Each cell's first trial that took a step, measured ones first."""
+    for cell in cells:
+        found = next((row for row in (*cell.measured, *cell.stopped) if row["steps"] is not None), None)
+        if found is not None:
+            yield cell, found
+
+
+def _full(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    return [row + (numbers.MISSING,) * (width - len(row)) for row in rows]
+
+
+def _steps_words(row: Row) -> str:
+    found = from_json(row["overflow_steps"], [])
+    return first_of([str(step) for step in found], most=12) if found else "none"
+
+
+def _setup(cells: Sequence[Cell]) -> Table:
+    spec = next(cell.planned[0] for cell in cells if cell.planned)
+    pairs = {**flat(encode(spec.setup)), **flat(encode(spec.scaler), "scaler")}
+    rows = [(key, _plain(value)) for key, value in pairs.items()]
+    return Table.of("Setup: equal in every precision", ("Setting", "Value"), rows)
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        name = f"{prefix}.{key}" if prefix else key
+        found |= flat(item, name) if isinstance(item, Mapping) else {name: item}
+    return found
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)

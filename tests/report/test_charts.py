@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from literal_runs import diverged, measured, plan_of, run_of, steps_of
+
+from suite.judge.findings import Finding, Verdict
+from suite.report.cells import Cell, Grid
+from suite.report.charts import loss_chart, scale_chart, time_chart
+from suite.report.drawing import draw
+from suite.report.forest import forest_chart
+from suite.report.traces import Series, Traces
+
+HOSTILE = '<script>alert(1)</script>{{7*7}}"></svg>\u202e\x00&amp;'
+
+
+def texts(svg: str) -> list[str]:
+    root = ElementTree.fromstring(svg)
+    return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def cells_of(folder: Path, *records) -> tuple[Traces, list[Cell]]:
+    plan = plan_of(("gpt",), tuple(dict.fromkeys(record.spec.precision for record in records)), repeats=9)
+    run = run_of(folder, plan, records, seal=False)
+    return Traces(run.steps), list(Grid.of(run))
+
+
+def test_a_loss_curve_is_the_median_of_the_processes(tmp_path: Path) -> None:
+    specs = plan_of(("gpt",), ("fp32",), repeats=3).trials
+    curves = [(3.0, 1.0), (4.0, 2.0), (9.0, 1.5)]
+    records = [
+        measured(spec, steps=steps_of(losses=curve, count=2, warmup=1))
+        for spec, curve in zip(specs, curves, strict=True)
+    ]
+    traces, (cell,) = cells_of(tmp_path, *records)
+    (line,) = traces.losses(cell, 0)
+    assert line.points == ((0, 4.0), (1, 1.5))
+    assert line.processes == 3
+
+
+def test_a_diverged_curve_stops_before_its_bad_step_and_is_marked(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("bf16",)).trials
+    traces, (cell,) = cells_of(tmp_path, diverged(spec, step=6))
+    (line,) = traces.losses(cell, 0)
+    assert [step for step, _ in line.points] == [0, 1, 2, 3, 4, 5]
+    assert line.diverged_at == 6
+    assert "bf16 ✕ 6" in texts(draw(loss_chart([line]), "loss"))
+    assert list(traces.times(cell, 0)) == []
+
+
+def test_losses_that_are_not_finite_leave_a_gap(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("bf16",)).trials
+    losses = (3.0, math.nan, math.inf, 2.0)
+    traces, (cell,) = cells_of(tmp_path, measured(spec, steps=steps_of(losses=losses, count=4)))
+    (line,) = traces.losses(cell, 0)
+    assert line.points == ((0, 3.0), (3, 2.0))
+
+
+def test_a_long_curve_is_thinned_by_medians(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("fp32",)).trials
+    losses = tuple(float(step) for step in range(1000))
+    traces, (cell,) = cells_of(tmp_path, measured(spec, steps=steps_of(losses=losses, count=1000)))
+    (line,) = traces.losses(cell, 0)
+    assert len(line.points) == 143
+    assert line.points[0] == (3, 3.0)
+
+
+def test_a_scale_is_kept_where_it_changes(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("fp16-dynamic",)).trials
+    scales = (16.0, 16.0, 8.0, 8.0, 8.0, 16.0)
+    trace = steps_of(count=6, scales=scales, overflowed=(1,))
+    traces, (cell,) = cells_of(tmp_path, measured(spec, steps=trace))
+    (line,) = traces.scales(cell, 0)
+    assert line.points == ((0, 16.0), (2, 8.0), (5, 16.0))
+    assert line.overflows == (1,)
+    assert {"2^3", "2^4", "overflow"} <= set(texts(draw(scale_chart([line]), "scale")))
+
+
+def test_a_mode_that_neither_scales_nor_overflows_has_no_scale_line(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("fp32",)).trials
+    traces, (cell,) = cells_of(tmp_path, measured(spec))
+    assert list(traces.scales(cell, 0)) == []
+
+
+def test_the_warm_up_is_cut_where_the_trial_cut_it(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("fp32",)).trials
+    traces, (cell,) = cells_of(tmp_path, measured(spec, steps=steps_of(warmup=4)))
+    (line,) = traces.times(cell, 0)
+    assert line.first_timed == 4
+    layers = time_chart([line], "s")["layer"]
+    assert [len(layer["data"]["values"]) for layer in layers[:2]] == [5, 6]
+    assert layers[0]["mark"]["opacity"] < layers[1]["mark"]["opacity"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 12])
+def test_lines_differ_by_dash_and_carry_their_names(count: int) -> None:
+    lines = [Series(f"mode-{n}", n, ((0, 1.0 + n), (1, 2.0 + n))) for n in range(count)]
+    spec = loss_chart(lines)
+    dashes = [tuple(layer["mark"]["strokeDash"]) for layer in spec["layer"] if "strokeDash" in layer["mark"]]
+    assert len(set(dashes)) == min(count, 8)
+    assert {f"mode-{n}" for n in range(count)} <= set(texts(draw(spec, "losses")))
+
+
+@pytest.mark.parametrize("points", [((0, 0.0),), ((0, -1.0), (1, 1.0)), ((0, 5.0), (1, 5.0)), ((0, 1e-30), (1, 1e30))])
+def test_odd_values_still_make_a_well_formed_picture(points: tuple[tuple[int, float], ...]) -> None:
+    svg = draw(loss_chart([Series("fp32", 0, points)]), "odd")
+    assert "fp32" in texts(svg)
+    assert "NaN" not in svg
+
+
+def test_names_are_text_in_a_picture_and_nothing_else() -> None:
+    finding = Finding(HOSTILE, HOSTILE, "step_seconds", Verdict.REGRESSED, change=0.1, low=0.0, high=0.2)
+    pictures = [
+        draw(loss_chart([Series(HOSTILE, 0, ((0, 1.0), (1, 2.0)))]), HOSTILE),
+        draw(scale_chart([Series(HOSTILE, 0, ((0, 1.0), (1, 2.0)), overflows=(0,))]), HOSTILE),
+        draw(forest_chart([finding], 0.02), HOSTILE),
+    ]
+    for svg in pictures:
+        root = ElementTree.fromstring(svg)
+        assert "<script" not in svg
+        assert "\u202e" not in svg
+        assert any(text.startswith("<script>alert") for text in texts(svg))
+        assert root.attrib["aria-label"].startswith("<script>alert(1)</script>{{7*7}}")
+
+
+def test_a_forest_has_a_row_and_a_shape_for_every_verdict() -> None:
+    findings = [
+        Finding("gpt", f"mode-{verdict}", "step_seconds", verdict, change=0.01, low=-0.01, high=0.03)
+        for verdict in Verdict
+    ]
+    spec = forest_chart(findings, 0.02)
+    shapes = {row["cell"]: row["shape"] for row in spec["data"]["values"]}
+    assert len(shapes) == len(Verdict)
+    assert len(set(shapes.values())) == 5
+    assert sum(text.startswith("gpt × mode-") for text in texts(draw(spec, "forest"))) == len(Verdict)

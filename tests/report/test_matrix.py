@@ -1,0 +1,197 @@
+"""Every state a cell can be in, and known numbers as they stand in the matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from literal_runs import (
+    GIB,
+    diverged,
+    emulated,
+    measured,
+    plan_of,
+    run_of,
+    steps_of,
+    stopped,
+)
+
+from suite.judge.findings import Finding, Verdict
+from suite.record import Outcome, TrialRecord
+from suite.report.cells import Grid
+from suite.report.matrix import MatrixCell, build_matrix
+from suite.spec import Plan
+
+MODES = ("fp32", "tf32", "bf16")
+
+
+def matrix(
+    folder: Path, plan: Plan, records: list[TrialRecord], findings: tuple[Finding, ...] = ()
+) -> list[MatrixCell]:
+    rows = build_matrix(Grid.of(run_of(folder, plan, records, seal=False)), findings)
+    return [cell for row in rows for cell in row.cells]
+
+
+def facts(cell: MatrixCell) -> dict[str, str]:
+    return {fact.label: f"{fact.value} {fact.aside}".strip().replace("\u00a0", " ") for fact in cell.facts}
+
+
+def test_a_measured_row_says_these_numbers(tmp_path: Path) -> None:
+    plan = plan_of(precisions=MODES)
+    fp32, tf32, bf16 = plan.trials
+    cells = matrix(
+        tmp_path,
+        plan,
+        [
+            measured(fp32, 0.020, allocated=2 * GIB, accuracy=0.80),
+            measured(tf32, 0.016, allocated=2 * GIB, accuracy=0.80),
+            measured(bf16, 0.010, allocated=GIB, accuracy=0.79),
+        ],
+    )
+    assert facts(cells[0]) == {
+        "vs fp32": "the reference",
+        "vs tf32": "1.25× slower",
+        "step": "20.0 ms (1 process)",
+        "rate": "200 samples/s",
+        "memory": "2.00 GiB (allocated)",
+        "overflow": "0",
+        "quality": "accuracy 0.8000",
+    }
+    assert facts(cells[1])["quality"] == "accuracy 0.8000 (equal to fp32)"
+    assert "vs tf32" not in facts(cells[1])
+    assert facts(cells[2]) == {
+        "vs fp32": "2.00× faster",
+        "vs tf32": "1.60× faster",
+        "step": "10.0 ms (1 process)",
+        "rate": "400 samples/s",
+        "memory": "0.50× fp32 (1.00 GiB allocated)",
+        "overflow": "0",
+        "quality": "accuracy 0.7900 (−0.010, worse than fp32)",
+    }
+    assert [cell.sign.word for cell in cells] == ["ok", "ok", "ok"]
+
+
+def test_emulated_speed_is_shown_and_not_ranked(tmp_path: Path) -> None:
+    plan = plan_of()
+    cells = matrix(tmp_path, plan, [measured(plan.trials[0], 0.010), emulated(plan.trials[1], 0.360)])
+    assert cells[1].sign.word == "emulated"
+    assert facts(cells[1])["vs fp32"] == "36.0× slower (emulated, not ranked)"
+
+
+@pytest.mark.parametrize(
+    "outcome", [outcome for outcome in Outcome if not outcome.measured and outcome is not Outcome.DIVERGED]
+)
+def test_a_cell_without_numbers_says_why(tmp_path: Path, outcome: Outcome) -> None:
+    plan = plan_of()
+    cells = matrix(tmp_path, plan, [measured(plan.trials[0]), stopped(plan.trials[1], outcome, "This is why.")])
+    assert cells[1].sign.word == outcome.value
+    assert cells[1].note == "This is why."
+    assert cells[1].facts == ()
+    assert cells[1].anchor == "cell-gpt-bf16"
+
+
+def test_a_diverged_cell_names_its_step(tmp_path: Path) -> None:
+    plan = plan_of()
+    cells = matrix(tmp_path, plan, [measured(plan.trials[0]), diverged(plan.trials[1], step=6)])
+    assert cells[1].sign.word == "diverged"
+    assert cells[1].note == "diverged at step 6: the loss was not finite at step 6, and the step was applied."
+
+
+def test_some_trials_of_a_cell_may_have_stopped(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",), repeats=3)
+    first, second, third = plan.trials
+    cells = matrix(
+        tmp_path, plan, [measured(first, 0.010), measured(second, 0.012), stopped(third, Outcome.CRASHED, "SIGKILL")]
+    )
+    assert cells[0].sign.word == "ok"
+    assert cells[0].tone == "bad"
+    assert cells[0].note == "✗ 1 of 3 trials crashed: SIGKILL"
+    assert facts(cells[0])["step"] == "11.0 ms (10.0–12.0 ms, 2 processes)"
+
+
+def test_without_the_reference_there_is_no_ratio(tmp_path: Path) -> None:
+    plan = plan_of()
+    cells = matrix(tmp_path, plan, [stopped(plan.trials[0], Outcome.FAILED, "No."), measured(plan.trials[1])])
+    assert facts(cells[1])["vs fp32"] == "– (fp32 has no numbers)"
+    assert facts(cells[1])["memory"] == "1.00 GiB (allocated)"
+
+
+def test_planned_and_not_run_and_not_planned(tmp_path: Path) -> None:
+    whole, other = plan_of(("gpt",), ("fp32", "bf16")), plan_of(("lstm",), ("fp32",))
+    plan = Plan("tiny", "cuda:0", (*whole.trials, *other.trials))
+    cells = matrix(tmp_path, plan, [measured(whole.trials[0])])
+    assert [cell.sign.word for cell in cells] == ["ok", "not run", "not run", "not planned"]
+    assert cells[1].note == "1 of 1 trial not run: the run stopped before"
+    assert cells[3].anchor is None
+
+
+def test_the_memory_layer_is_the_best_that_both_sides_have(tmp_path: Path) -> None:
+    plan = plan_of()
+    records = [measured(plan.trials[0], allocated=None), measured(plan.trials[1], allocated=GIB)]
+    assert facts(matrix(tmp_path, plan, records)[1])["memory"] == "1.00× fp32 (2.00 GiB resident on host)"
+
+
+def test_overflow_is_split_and_spans_processes(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp16-dynamic",), seeds=(0, 1))
+    scales = (8.0,) * 10
+    records = [
+        measured(plan.trials[0], steps=steps_of(scales=scales, overflowed=(0, 1, 5))),
+        measured(plan.trials[1], steps=steps_of(scales=scales, overflowed=(0, 5, 6))),
+    ]
+    assert facts(matrix(tmp_path, plan, records)[0])["overflow"] == "1–2 calibration, 1–2 steady"
+
+
+def test_quality_differences_are_paired_by_seed(tmp_path: Path) -> None:
+    plan = plan_of(seeds=(0, 1))
+    accuracy = {("fp32", 0): 0.70, ("fp32", 1): 0.80, ("bf16", 0): 0.72, ("bf16", 1): 0.81}
+    records = [measured(spec, accuracy=accuracy[spec.precision, spec.seed]) for spec in plan.trials]
+    cells = matrix(tmp_path, plan, records)
+    assert facts(cells[1])["quality"] == ("accuracy 0.7650 (+0.015, better than fp32; +0.010 to +0.020 over 2 seeds)")
+
+
+def test_a_quality_below_its_baseline_is_pointed_out(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",))
+    cells = matrix(tmp_path, plan, [measured(plan.trials[0], accuracy=0.4)])
+    assert facts(cells[0])["quality"] == "accuracy 0.4000 (! does not beat majority class)"
+
+
+def test_values_that_do_not_exist_are_dashes(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",))
+    bare = TrialRecord(plan.trials[0], Outcome.OK, "2026-01-02T03:04:05+00:00")
+    assert facts(matrix(tmp_path, plan, [bare])[0]) == {
+        "vs fp32": "the reference",
+        "step": "– (1 process)",
+        "rate": "–",
+        "memory": "– (not measured)",
+        "overflow": "–",
+        "quality": "–",
+    }
+
+
+def test_verdicts_stand_in_their_cells_as_glyph_word_and_numbers(tmp_path: Path) -> None:
+    plan = plan_of()
+    findings = (
+        Finding("gpt", "bf16", "step_seconds", Verdict.REGRESSED, change=0.031, low=0.022, high=0.040),
+        Finding("gpt", "bf16", "overflow_steps", Verdict.UNCHANGED, base=0.0, candidate=0.0),
+        Finding("gpt", "bf16", "peak_allocated_bytes", Verdict.REGRESSED, change=0.12),
+        Finding(
+            "gpt",
+            "fp32",
+            "step_seconds",
+            Verdict.INCONCLUSIVE,
+            change=0.01,
+            low=-0.02,
+            high=0.04,
+            minimum_detectable=0.054,
+        ),
+    )
+    cells = matrix(tmp_path, plan, [measured(spec) for spec in plan.trials], findings)
+    said = [
+        [f"{j.sign.glyph} {j.sign.word} {j.metric} {j.text}".replace("\u00a0", " ") for j in c.judgements]
+        for c in cells
+    ]
+    assert said == [
+        ["? inconclusive step time +1.0 % [−2.0, +4.0]; only ≥ 5.4 % could be seen"],
+        ["▲ regressed step time +3.1 % [+2.2, +4.0]", "▲ regressed peak allocated memory +12.0 %"],
+    ]
+    assert [cell.tone for cell in cells] == ["warn", "bad"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.report.regressions import alarm_sentence, finding_rows, thresholds, worst_first
+
+SLOWER = Finding(
+    "gpt",
+    "bf16",
+    "step_seconds",
+    Verdict.REGRESSED,
+    base=0.010,
+    candidate=0.0103,
+    change=0.03,
+    low=0.02,
+    high=0.04,
+    p_adjusted=0.0004,
+    minimum_detectable=0.011,
+    processes_base=5,
+    processes_candidate=4,
+)
+MUCH_SLOWER = Finding("lstm", "fp32", "step_seconds", Verdict.REGRESSED, change=0.5)
+UNDECIDED = Finding(
+    "gpt", "fp32", "step_seconds", Verdict.INCONCLUSIVE, change=0.1, runs_to_decide=17, reasons=("why",)
+)
+BYTES = Finding(
+    "gpt",
+    "bf16",
+    "peak_allocated_bytes",
+    Verdict.REGRESSED,
+    base=2.0**30,
+    candidate=2.0**31,
+    change=1.0,
+    processes_base=1,
+)
+STEPS = Finding("gpt", "fp16-dynamic", "overflow_steps", Verdict.IMPROVED, base=4.0, candidate=2.0)
+GONE = Finding("bert", "bf16", "outcome", Verdict.FAILED, reasons=("out of memory: no", "before: ok"))
+
+
+def verdicts(findings: Sequence[Finding]) -> Verdicts:
+    return Verdicts("base", "candidate", None, "f" * 64, "Example GPU", 0.01, 0.05, 0.02, tuple(findings))
+
+
+def test_the_worst_and_largest_comes_first() -> None:
+    assert worst_first([UNDECIDED, STEPS, SLOWER, GONE, MUCH_SLOWER]) == [MUCH_SLOWER, SLOWER, GONE, UNDECIDED, STEPS]
+
+
+def test_a_finding_reads_like_this() -> None:
+    (row,) = finding_rows([SLOWER])
+    shown = [row.metric, row.sign.glyph, row.sign.word, row.values, row.change, row.minimum_detectable]
+    assert [text.replace("\u00a0", " ") for text in shown] == [
+        "step time",
+        "▲",
+        "regressed",
+        "10.0 ms → 10.3 ms",
+        "+3.0 % [+2.0, +4.0]",
+        "1.1 %",
+    ]
+    assert (row.p_adjusted, row.processes, row.runs, row.why) == ("0.0004", "5 against 4", "–", "")
+
+
+def test_exact_metrics_have_no_interval_and_say_so() -> None:
+    rows = finding_rows([BYTES, STEPS, GONE, MUCH_SLOWER])
+    assert [row.change.replace("\u00a0", " ") for row in rows] == [
+        "+100 % (exact)",
+        "exact",
+        "–",
+        "+50.0 % (no interval)",
+    ]
+    assert [row.values.replace("\u00a0", " ") for row in rows][:2] == ["1.00 GiB → 2.00 GiB", "4 → 2"]
+    assert rows[2].why == "out of memory: no; before: ok"
+
+
+def test_the_sentence_counts_what_got_worse() -> None:
+    assert alarm_sentence(verdicts([SLOWER, BYTES, GONE])) == "3 findings in 2 cells got worse."
+    assert alarm_sentence(verdicts([SLOWER])) == "1 finding in 1 cell got worse."
+    assert alarm_sentence(verdicts([STEPS])) == "Nothing regressed."
+    assert alarm_sentence(verdicts([UNDECIDED])).startswith("Nothing regressed. 1 could not be decided")
+
+
+def test_thresholds_are_stated() -> None:
+    said = thresholds(verdicts([])).replace("\u00a0", " ")
+    for part in ("δ = 2 %", "α = 0.01", "q = 0.05"):
+        assert part in said
