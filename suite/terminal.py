@@ -199,16 +199,18 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
         ),
         None,
     )
-    first = measured.iloc[0]
+    first, overflows = measured.iloc[0], measured["overflow_count"]
+    # An emulated step says nothing about hardware speed.
+    ranked = set(measured["outcome"]) == {Outcome.OK.value}
     return [
         workload,
         precision,
         outcomes,
         _milliseconds(seconds),
         _number(measured["samples_per_second"].median()),
-        "" if math.isnan(reference_seconds) else f"{reference_seconds / seconds:.2f}",
+        "" if math.isnan(reference_seconds) or not ranked else f"{reference_seconds / seconds:.2f}",
         "" if memory is None else f"{memory / 2**20:.0f} MiB",
-        str(int(measured["overflow_count"].sum())),
+        " … ".join(str(count) for count in sorted({overflows.min(), overflows.max()})),
         f"{_number(measured['first_loss'].mean())} → {_number(measured['final_loss'].mean())}",
         f"{first['quality_metric']} {_number(measured['quality'].mean())} ({_number(first['quality_baseline'])})",
     ]
@@ -217,7 +219,7 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
 def _finding_texts(finding: Finding) -> list[str | Text]:
     glyph, style = _GLYPHS[finding.verdict]
     interval = "" if finding.low is None or finding.high is None else f"{finding.low:+.1%} … {finding.high:+.1%}"
-    why = [*finding.reasons]
+    why = [*finding.reasons, *finding.notes]
     if finding.verdict is Verdict.INCONCLUSIVE and finding.runs_to_decide:
         why.append(f"{finding.runs_to_decide} processes a side would decide")
     return [

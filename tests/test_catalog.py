@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ampmark_tiny
 import pytest
 
@@ -41,3 +43,30 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         catalog.require("precision", "fp16-dinamic", catalog.precisions())
     assert str(caught.value) == "precision 'fp16-dinamic' is not known; did you mean 'fp16-dynamic'?"
+
+
+def _install(folder: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = folder / "other-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(f"[ampmark.workloads]\n{line}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "gpt = other:Gpt",
+            "ampmark.workloads: 'gpt' is both workloads.gpt:Gpt and other:Gpt; rename or uninstall one.",
+        ),
+        ("a/b = other:Gpt", "ampmark.workloads: 'a/b' (other:Gpt) is no usable name; "),
+    ],
+)
+def test_a_package_cannot_take_a_name_or_give_an_unusable_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, message: str
+) -> None:
+    _install(tmp_path, line, monkeypatch)
+    with pytest.raises(UsageError) as caught:
+        catalog.workloads()
+    assert str(caught.value).startswith(message)

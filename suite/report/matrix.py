@@ -174,7 +174,7 @@ def overflow_words(cell: Cell) -> str:
 
 
 def quality_words(cell: Cell, reference: Cell | None) -> tuple[str, str]:
-    """`accuracy 0.842`, and how it differs from the reference: `+0.003, better than fp32`."""
+    """`accuracy 0.842`, and how it differs from the reference: `+0.003, better than fp32; 1 seed, no interval`."""
     by_seed = cell.quality_by_seed()
     if not by_seed:
         return numbers.MISSING, ""
@@ -190,12 +190,12 @@ def quality_words(cell: Cell, reference: Cell | None) -> tuple[str, str]:
 def _difference_words(differences: Sequence[float], higher_is_better: bool) -> str:
     mean = statistics.fmean(differences)
     ends = f"{numbers.signed(min(differences))} to {numbers.signed(max(differences))}"
-    spread = f"; {ends} over {len(differences)} seeds"
-    several = spread if len(differences) > 1 else ""
+    # One seed shows a difference and says nothing of its size beside the difference between seeds.
+    spread = f"{ends} over {len(differences)} seeds" if len(differences) > 1 else "1 seed, no interval"
     if not any(differences):
-        return f"equal to {REFERENCE}{several}"
+        return f"equal to {REFERENCE}; {spread}"
     word = "better" if (mean > 0) == higher_is_better else "worse"
-    return f"{numbers.signed(mean)}, {word} than {REFERENCE}{several}"
+    return f"{numbers.signed(mean)}, {word} than {REFERENCE}; {spread}"
 
 
 def _note(cell: Cell) -> str:

@@ -100,7 +100,7 @@ def _row(finding: Finding) -> FindingRow:
         p_adjusted=numbers.probability(finding.p_adjusted),
         processes=_processes(finding),
         runs=numbers.count(finding.runs_to_decide),
-        why="; ".join(finding.reasons),
+        why="; ".join((*finding.reasons, *finding.notes)),
     )
 
 

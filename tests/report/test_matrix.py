@@ -57,7 +57,7 @@ def test_a_measured_row_says_these_numbers(tmp_path: Path) -> None:
         "overflow": "0",
         "quality": "accuracy 0.8000",
     }
-    assert facts(cells[1])["quality"] == "accuracy 0.8000 (equal to fp32)"
+    assert facts(cells[1])["quality"] == "accuracy 0.8000 (equal to fp32; 1 seed, no interval)"
     assert "vs tf32" not in facts(cells[1])
     assert facts(cells[2]) == {
         "vs fp32": "2.00× faster",
@@ -66,7 +66,7 @@ def test_a_measured_row_says_these_numbers(tmp_path: Path) -> None:
         "rate": "400 samples/s",
         "memory": "0.50× fp32 (1.00 GiB allocated)",
         "overflow": "0",
-        "quality": "accuracy 0.7900 (−0.010, worse than fp32)",
+        "quality": "accuracy 0.7900 (−0.010, worse than fp32; 1 seed, no interval)",
     }
     assert [cell.sign.word for cell in cells] == ["ok", "ok", "ok"]
 

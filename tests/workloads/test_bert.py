@@ -164,6 +164,7 @@ def test_a_package_with_other_weights_is_unavailable(folder: Path, monkeypatch: 
         ({"heads": 5}, "hidden_size = 384: make it a multiple of heads = 5"),
         ({"sequence_length": 513}, "sequence_length = 513: set 4 to 512"),
         ({"dropout": -0.1}, "dropout = -0.1: set a probability"),
+        ({"attention_dropout": 1.0}, "attention_dropout = 1.0: set a probability"),
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, float], message: str) -> None:
