@@ -68,10 +68,12 @@ def perf(session: nox.Session) -> None:
 
 def _install(session: nox.Session, *extras: str) -> None:
     """Bring the shared environment up to date; a second time takes seconds."""
-    if not (BIN / "python").exists():
+    words = ["--quiet"]
+    if not (BIN / "ampmark").exists():
+        words = []  # minutes and gigabytes, which somebody wants to see pass by
         session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
     wanted = f".[{','.join(extras)}]" if extras else "."
-    pip = ("python", "-m", "pip", "--disable-pip-version-check", "install")
+    pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", *words)
     _run(session, *pip, "--constraint", "constraints.txt", "--editable", wanted)
     _run(session, *pip, "--no-deps", WEIGHTS)
 

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from suite.errors import SurveyFailed
+
 __all__ = ["Job"]
 
 KEPT_LOG_BYTES = 256 * 1024
@@ -44,9 +46,10 @@ class Job:
         self.start_seconds: float | None = None
         self.total_seconds = 0.0
         self.timed_out = False
-        self._process = context.Process(target=_worker, args=(json.dumps(job), messages_end, output_end), daemon=True)
+        # Not a daemon in multiprocessing's sense, for those may have no children, and data loaders do.
+        self._process = context.Process(target=_worker, args=(json.dumps(job), messages_end, output_end))
         with _callers_script_hidden():
-            self._process.start()
+            _start(self._process)
         messages_end.close()
         output_end.close()
 
@@ -74,7 +77,8 @@ class Job:
             return "timed out"
         code = self.exit_code
         if code is not None and code < 0:
-            return f"killed by signal {-code} ({signal.Signals(-code).name})"
+            name = next((known.name for known in signal.Signals if known == -code), "unnamed")
+            return f"killed by signal {-code} ({name})"
         return f"exit status {code}"
 
     def _receive(self) -> Iterator[dict[str, Any]]:
@@ -82,7 +86,8 @@ class Job:
         open_pipes: list[Connection[Any, Any]] = [self._messages, self._output]
         while open_pipes:
             ready = wait([*open_pipes, sentinel], timeout=max(0.0, self._deadline - time.monotonic()))
-            self.timed_out = not ready
+            # A process that never stops printing always has something ready: the clock decides, not the silence.
+            self.timed_out = sentinel not in ready and time.monotonic() >= self._deadline
             if self._output in ready and not self._drain_output():
                 open_pipes.remove(self._output)
             if self._messages in ready:
@@ -119,8 +124,6 @@ class Job:
 
     def _end(self) -> None:
         """Kill whatever is left of the process and its children, and collect it."""
-        if self._process.is_alive() and not self.timed_out:
-            self._process.join(timeout=5.0)  # it has said all it had to say: let it exit by itself
         if self._process.pid is not None:
             try:
                 # The worker leads its own process group (see `_worker`), which holds its children as well.
@@ -174,6 +177,16 @@ def _worker(job: str, messages: Connection[Any, Any], output: Connection[Any, An
     sys.stderr.flush()
     # A workload's stray threads or exit handlers must not keep a finished trial alive.
     os._exit(0)
+
+
+def _start(process: Any) -> None:
+    try:
+        process.start()
+    except (EOFError, OSError) as error:
+        raise SurveyFailed(
+            f"the process that loads torch for all trials has died ({type(error).__name__}); its last words are above. "
+            "Check that `python -c 'import torch, torchvision, transformers'` works here."
+        ) from error
 
 
 def _fork_server() -> Any:

@@ -25,7 +25,7 @@ ALLOWED = {
     "suite.profiles": "suite.decode suite.errors suite.spec",
     "suite.files": "suite.errors suite.record pandas",
     # Inside its function, in the worker's process: the bridge to the measuring half.
-    "suite.process": "suite.measure.worker",
+    "suite.process": "suite.errors suite.measure.worker",
     "suite.runner": "suite.decode suite.errors suite.process suite.record suite.spec",
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.judge": "suite.decode suite.errors suite.record suite.store suite.judge numpy pandas scipy statsmodels",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from suite.record import Outcome
 from suite.runner import Finished, Machine, Phase, Started, run_plan, survey
 from suite.spec import OptimizerSpec, Plan, ScalerSpec, Setup, TrialSpec
 
+ROOT = Path(__file__).parents[1]
 SETUP = Setup(steps=6, warmup_steps=1, batch_size=4, optimizer=OptimizerSpec("sgd", 0.01))
 
 
@@ -33,8 +37,6 @@ def _run(machine: Machine, *specs: TrialSpec) -> list[Finished]:
 
 def test_the_parent_never_loads_torch(machine: Machine) -> None:
     # This process may have torch from other tests, so ask a fresh one.
-    import subprocess
-
     code = "import sys; from suite.runner import survey; survey('cpu'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -62,8 +64,9 @@ def test_what_goes_wrong_is_one_record_and_the_others_are_unharmed(
     assert [event.record.order for event in (before, broken, after)] == [0, 1, 2]
 
 
-def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(machine: Machine) -> None:
-    hung, after = _run(machine, _spec("hang", timeout_seconds=4.0), _spec("none"))
+@pytest.mark.parametrize("fault", ["hang", "chatter"])
+def test_a_trial_that_never_ends_is_killed_at_its_limit_and_the_next_one_runs(machine: Machine, fault: str) -> None:
+    hung, after = _run(machine, _spec(fault, timeout_seconds=4.0), _spec("none"))
     assert hung.record.outcome is Outcome.TIMED_OUT
     assert hung.record.reason == "not finished after 4 s; raise --timeout or choose less work."
     assert after.record.outcome is Outcome.OK
@@ -86,6 +89,21 @@ def test_a_child_that_outlives_its_trial_is_killed_with_it(machine: Machine) -> 
     assert chatty.record.outcome is after.record.outcome is Outcome.OK
     assert chatty.record.total_seconds is not None
     assert chatty.record.total_seconds < 20.0
+
+
+def test_a_workload_may_have_processes_of_its_own(machine: Machine) -> None:
+    (event,) = _run(machine, _spec("loader"))
+    assert event.record.outcome is Outcome.OK, event.log
+
+
+def test_a_torch_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise RuntimeError('broken build')\n", encoding="utf-8")
+    environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", "suite", "run", "--profile", "smoke", "--home", str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "broken build" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("ampmark: ")
 
 
 def test_a_failed_trial_keeps_the_end_of_its_output(machine: Machine) -> None:

@@ -70,6 +70,7 @@ def switches() -> dict[str, str]:
     return {f"{name}.fp32_precision": str(_switch(name).fp32_precision) for name in _SWITCHES} | {
         "cuda.matmul.allow_fp16_reduced_precision_reduction": str(matmul.allow_fp16_reduced_precision_reduction),
         "cuda.matmul.allow_bf16_reduced_precision_reduction": str(matmul.allow_bf16_reduced_precision_reduction),
+        "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
     }
 
 

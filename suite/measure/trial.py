@@ -231,9 +231,10 @@ def _divergence(steps: StepTrace, model: nn.Module) -> tuple[int | None, str] | 
         if not skipped and (overflowed or not math.isfinite(loss)):
             what = "a gradient" if overflowed else "the loss"
             return step, f"{what} was not finite at step {step}, and the step was applied."
-    if steps.scales is not None and min((*steps.scales, steps.last_scale or 1.0)) < 1.0:
-        step = next((i for i, scale in enumerate(steps.scales) if scale < 1.0), len(steps.scales) - 1)
-        return step, f"the loss scale fell below 1 at step {step}."
+    scales = () if steps.scales is None or steps.last_scale is None else (*steps.scales[1:], steps.last_scale)
+    for step, scale_after in enumerate(scales):
+        if scale_after < 1.0:
+            return step, f"the loss scale fell below 1 at step {step}."
     run = 0
     for step, overflowed in enumerate(steps.overflowed):
         run = run + 1 if overflowed else 0

@@ -22,7 +22,7 @@ import torch
 from suite import catalog
 from suite.decode import DecodeError, decode, encode
 from suite.errors import PrecisionUnsupported, SuiteError, UsageError
-from suite.measure.device import choose, hardware
+from suite.measure.device import hardware
 from suite.measure.environment import describe
 from suite.measure.memory import Instruments
 from suite.measure.nvml import open_device
@@ -73,7 +73,9 @@ def _measure(spec: TrialSpec, device_uuid: str | None, phase: Callable[[str], No
     instruments = Instruments(device, nvml)
     precision = catalog.load(catalog.require("precision", spec.precision, catalog.precisions()))
     workload_class = catalog.load(catalog.require("workload", spec.workload, catalog.workloads()))
-    bench = Bench(choose(spec.device), hardware(device), instruments, phase=phase)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    bench = Bench(device, hardware(device), instruments, phase=phase)
     record = run_trial(spec, lambda: _make(workload_class, spec, device), precision, bench)
     return _with_source_digest(record, workload_class)
 

@@ -155,7 +155,7 @@ def test_the_loss_scale_falling_below_one_is_a_divergence() -> None:
         bench,
     )
     assert record.outcome is Outcome.DIVERGED
-    assert record.reason == "the loss scale fell below 1 at step 4."
+    assert record.reason == "the loss scale fell below 1 at step 3."
 
 
 class PoisonedBuffer(Tiny):

@@ -94,10 +94,22 @@ def _hang(loss: Tensor) -> Tensor:
     return loss
 
 
+def _chatter(loss: Tensor) -> Tensor:
+    """Never ends and never falls silent."""
+    while True:
+        print("still here")
+
+
 def _leave_child(loss: Tensor) -> Tensor:
     """A child that outlives the trial, keeps its pipes open and keeps printing."""
     subprocess.Popen(["sh", "-c", "while :; do echo chatter; sleep 0.01; done"])
     return loss
+
+
+def _use_data_loader(loss: Tensor) -> Tensor:
+    """A worker process of the trial's own."""
+    loader = torch.utils.data.DataLoader(range(4), num_workers=1, multiprocessing_context="fork")
+    return loss + sum(len(batch) for batch in loader) - 4
 
 
 def _kill(loss: Tensor) -> Tensor:
@@ -121,6 +133,8 @@ _FAULTS = {
     "hang": _hang,
     "flood": _flood,
     "child": _leave_child,
+    "chatter": _chatter,
+    "loader": _use_data_loader,
     "memory": _out_of_memory,
     "overflow": lambda loss: loss * math.inf,
 }
