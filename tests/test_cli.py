@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -262,3 +266,25 @@ def _cut_short(run: Path, trials: int) -> None:
     (run / "trials.jsonl").write_text("".join(lines[:trials]) + lines[trials][:100], encoding="utf-8")
     described = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps(described | {"sealed_at": None, "files": None}), encoding="utf-8")
+
+
+def test_ctrl_c_keeps_what_finished_and_resume_completes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A real interrupt of a real process, in the middle of its second trial."""
+    profile = tmp_path / "tiny.toml"
+    profile.write_text(PROFILE + "delay_seconds = 0.2\n", encoding="utf-8")
+    command = [sys.executable, "-m", "suite", "run", "--profile", str(profile), "--repeats", "3", "--precision", "fp32"]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parent / "plugin")])
+    environment = dict(os.environ) | {"PYTHONPATH": path, "AMPMARK_HOME": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("tiny-fp32-s0-r0"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "every finished trial is kept. Complete with: ampmark run --resume latest" in rest
+    assert ampmark("show", "--home", tmp_path) == 0
+    assert "incomplete: 1 of 3 trials" in capsys.readouterr().out
+    assert ampmark("run", "--resume", "latest", "--home", tmp_path) == 0
+    assert len(pd.read_parquet(_only_run(tmp_path) / "trials.parquet")) == 3

@@ -131,3 +131,25 @@ def test_the_run_against_itself_is_not_regressed(home: Path) -> None:
     assert {finding.verdict.value for finding in suite.compare(run, run).findings} <= {
         "unchanged", "inconclusive", "not measured"
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> suite.Run:
+    """The quick profile in the two modes that are fast on any CPU that has AVX-512, and bearable elsewhere."""
+    home = tmp_path_factory.mktemp("learnt")
+    with pytest.raises(SystemExit) as ending:
+        main(["run", "--profile", "quick", "--precision", "fp32", "--precision", "bf16", "--home", str(home)])
+    assert ending.value.code == 0
+    return suite.load_run(suite.find_run(home / "results", "latest"))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("mode", ["fp32", "bf16"])
+def test_in_the_quick_profile_the_loss_falls_and_the_baseline_is_beaten(
+    learnt: suite.Run, workload: str, mode: str
+) -> None:
+    (row,) = (row for _, row in _cell(learnt, workload, mode).iterrows())
+    assert row["timed_steps"] >= 20
+    assert row["final_loss"] < row["first_loss"]
+    better = row["quality"] - row["quality_baseline"]
+    assert better > 0 if row["quality_higher_is_better"] else better < 0
