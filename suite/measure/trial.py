@@ -138,13 +138,15 @@ def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> Optimizer:
     """The optimizer of the spec, over all parameters that are trained."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     if spec.name == "sgd":
-        return SGD(
+        sgd = SGD(
             parameters,
             lr=spec.learning_rate,
             momentum=spec.momentum,
             weight_decay=spec.weight_decay,
             fused=spec.fused,
         )
+        _zero_momentum(sgd)
+        return sgd
     return AdamW(
         parameters,
         lr=spec.learning_rate,
@@ -153,6 +155,19 @@ def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> Optimizer:
         weight_decay=spec.weight_decay,
         fused=spec.fused,
     )
+
+
+def _zero_momentum(sgd: SGD) -> None:
+    """Give every parameter its momentum buffer before the first step, which then does what it always does.
+
+    Fused SGD allocates the buffers uninitialised in its first step and fills them in the kernel; if that step
+    overflowed, the kernel fills nothing and every later step uses whatever was in that memory (torch 2.14.1:
+    docs/decisions/0006). From zero the first applied step gives momentum · 0 + gradient, the same as from none.
+    """
+    for group in sgd.param_groups:
+        if group["momentum"]:
+            for parameter in group["params"]:
+                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def set_learning_rate(optimizer: Optimizer, setup: Setup, step: int) -> None:

@@ -9,21 +9,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Optimizer
 
 from suite.measure.device import Arithmetic
 from suite.measure.precision import Policy, Precision
 from suite.measure.scaling import RecordingScaler
-from suite.spec import ScalerSpec
+from suite.measure.trial import make_optimizer
+from suite.spec import OptimizerSpec, ScalerSpec
 
 CPU = torch.device("cpu")
 SPEC = ScalerSpec(initial_scale=1024.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=3, static_scale=256.0)
 
 OPTIMIZERS = {
-    "adamw": lambda parameters: AdamW(parameters, lr=0.1),
-    "adamw-fused": lambda parameters: AdamW(parameters, lr=0.1, fused=True),
-    "sgd": lambda parameters: SGD(parameters, lr=0.1),
-    "sgd-fused": lambda parameters: SGD(parameters, lr=0.1, momentum=0.9, fused=True),
+    "adamw": OptimizerSpec("adamw", 0.1, fused=False),
+    "adamw-fused": OptimizerSpec("adamw", 0.1),
+    "sgd": OptimizerSpec("sgd", 0.1, fused=False),
+    "sgd-fused": OptimizerSpec("sgd", 0.1),
+    "sgd-momentum": OptimizerSpec("sgd", 0.1, momentum=0.9, fused=False),
+    "sgd-momentum-fused": OptimizerSpec("sgd", 0.1, momentum=0.9),
 }
 
 
@@ -60,7 +63,7 @@ def test_overflows_injected_at_steps_2_and_5_are_recorded_at_2_and_5(name: str, 
     model = _model()
     policy = _policy(scaling, 8)
     injected = [step in (2, 5) for step in range(8)]
-    stayed = _train(policy, OPTIMIZERS[name](model.parameters()), model, injected)
+    stayed = _train(policy, make_optimizer(model, OPTIMIZERS[name]), model, injected)
     assert list(policy.trace().overflowed) == injected
     assert stayed == injected
 
@@ -78,8 +81,30 @@ def test_the_record_agrees_with_whether_the_parameters_moved(
 ) -> None:
     model = _model()
     policy = _policy(scaling, len(injected), clip_norm)
-    stayed = _train(policy, OPTIMIZERS[name](model.parameters()), model, injected, accumulation)
+    stayed = _train(policy, make_optimizer(model, OPTIMIZERS[name]), model, injected, accumulation)
     assert list(policy.trace().overflowed) == injected == stayed
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "sgd-momentum"])
+@pytest.mark.parametrize(
+    "injected", [[True, False, False], [False, True, False, False], [True, True, False, True, False]]
+)
+def test_fused_kernels_train_like_unfused_ones_around_overflows(optimizer: str, injected: list[bool]) -> None:
+    def trained(spec: OptimizerSpec) -> list[Tensor]:
+        model = _model()
+        _train(_policy("dynamic", len(injected)), make_optimizer(model, spec), model, injected)
+        return [parameter.detach() for parameter in model.parameters()]
+
+    plain, fused = trained(OPTIMIZERS[optimizer]), trained(OPTIMIZERS[f"{optimizer}-fused"])
+    assert all(torch.allclose(a, b, rtol=1e-6, atol=1e-7) for a, b in zip(plain, fused, strict=True))
+
+
+def test_momentum_exists_before_the_first_step_and_is_zero() -> None:
+    """Fused SGD would otherwise keep uninitialised memory if its first step overflows (docs/decisions/0006)."""
+    model = _model()
+    optimizer = make_optimizer(model, OPTIMIZERS["sgd-momentum-fused"])
+    buffers = [optimizer.state[parameter]["momentum_buffer"] for parameter in model.parameters()]
+    assert all(torch.equal(buffer, torch.zeros_like(buffer)) for buffer in buffers)
 
 
 def test_a_dynamic_scale_backs_off_on_overflow_and_grows_after_the_interval() -> None:
