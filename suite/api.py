@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from suite import catalog, profiles, runner, store
 from suite.decode import encode
 from suite.errors import NoBaseline, UnwritableResults, UsageError
+from suite.files import write_atomically
 from suite.home import Home
 from suite.runner import Event, Finished, Machine
 from suite.spec import Plan, expand
@@ -24,18 +25,37 @@ from suite.store import Run
 if TYPE_CHECKING:
     from suite.judge.findings import Verdicts
 
-__all__ = ["MAIN_BASELINE", "Planned", "compare", "gate", "plan", "report", "resume", "run"]
+__all__ = [
+    "MAIN_BASELINE",
+    "Planned",
+    "RunInterruptedError",
+    "compare",
+    "gate",
+    "plan",
+    "report",
+    "resume",
+    "run",
+]
 
 MAIN_BASELINE = "main"
 """The baseline that `run`, `report` and `gate` use unless another is named."""
 
 
+class RunInterruptedError(KeyboardInterrupt):
+    """Ctrl-C during a run: every finished trial is kept, and `run` says which run it was."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"run {run} was interrupted")
+        self.run = run
+
+
 @dataclass(frozen=True)
 class Planned:
-    """A plan and the machine it was made for."""
+    """A plan, the machine it was made for, and the text of its profile."""
 
     plan: Plan
     machine: Machine
+    profile_text: str
 
 
 def plan(
@@ -56,11 +76,13 @@ def plan(
     """
     workloads, precisions = tuple(workloads), tuple(precisions)
     chosen = None if profile is None else profiles.load(profile)
+    text = "" if profile is None else profiles.text(profile)
     _check_names(workloads, (*precisions, *(chosen.precisions if chosen else ())))
     machine = runner.survey(device)
     environment = machine.environment
     if chosen is None:
-        chosen = profiles.load("quick" if environment.device == "cpu" else "standard")
+        name = "quick" if environment.device == "cpu" else "standard"
+        chosen, text = profiles.load(name), profiles.text(name)
     made = expand(
         chosen,
         device=environment.device,
@@ -72,7 +94,7 @@ def plan(
         timeout_seconds=timeout_seconds,
     )
     _check_names({trial.workload for trial in made.trials}, ())
-    return Planned(made, machine)
+    return Planned(made, machine, text)
 
 
 def run(
@@ -84,7 +106,7 @@ def run(
 ) -> Run:
     """Run every trial, store each as it ends, seal the run. An interrupt keeps what has ended and is passed on."""
     results = (home or Home.choose()).results
-    writer = store.create_run(results, planned.plan, planned.machine.environment, command)
+    writer = store.create_run(results, planned.plan, planned.machine.environment, command, planned.profile_text)
     return _finish(writer, planned.machine, on_event)
 
 
@@ -98,7 +120,7 @@ def resume(folder: Path, *, on_event: Callable[[Event], None] = lambda event: No
     if writer.info.sealed_at is not None:
         raise UsageError(f"run {writer.info.run} is complete; there is nothing to resume.")
     machine = runner.survey(writer.info.plan.device)
-    differences = writer.info.environment.differences(machine.environment)
+    differences = writer.info.environment.differences(machine.environment, code=True)
     if differences:
         raise UsageError(
             f"run {writer.info.run} was begun on other ground ({'; '.join(differences)}); start a new run instead."
@@ -148,7 +170,10 @@ def report(
     folder = home.reports / candidate.info.run
     page = render(candidate, verdicts, folder, notice)
     if verdicts is not None:
-        (folder / "verdict.json").write_text(json.dumps(encode(verdicts), indent=1), encoding="utf-8")
+        write_atomically(folder / "verdict.json", json.dumps(encode(verdicts), indent=1).encode())
+    else:
+        # A verdict from before would contradict the page beside it.
+        (folder / "verdict.json").unlink(missing_ok=True)
     return page
 
 
@@ -171,11 +196,14 @@ def check_writable(home: Home) -> None:
 
 
 def _finish(writer: store.RunWriter, machine: Machine, on_event: Callable[[Event], None]) -> Run:
-    for event in runner.run_plan(writer.info.plan, machine, skip=writer.finished):
-        if isinstance(event, Finished):
-            writer.append(event.record, event.log)
-        on_event(event)
-    return writer.seal()
+    try:
+        for event in runner.run_plan(writer.info.plan, machine, skip=writer.finished):
+            if isinstance(event, Finished):
+                writer.append(event.record, event.log)
+            on_event(event)
+        return writer.seal()
+    except KeyboardInterrupt:
+        raise RunInterruptedError(writer.info.run) from None
 
 
 def _check_names(workloads: Iterable[str], precisions: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,7 @@ FailOption = Annotated[str, typer.Option("--fail-on", help="Verdicts that fail: 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (None: of this process); an ampmark error is one line on stderr and exit status 2."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app(arguments)
     except SuiteError as error:
@@ -52,6 +54,11 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("ampmark: interrupted.", file=sys.stderr)
         sys.exit(130)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End like an error does, so that the running trial is killed with its run (CI cancels with this signal)."""
+    raise SystemExit(128 + number)
 
 
 @app.command(epilog="Example: ampmark run --profile quick --workload gpt --precision fp32 --precision bf16")
@@ -89,8 +96,8 @@ def run(
                 display.planned(planned)
                 command = _command(profile, workload, precision, repeats, seeds, device, timeout)
                 finished = api.run(planned, home=place, command=command, on_event=display.on_event)
-        except KeyboardInterrupt:
-            display.interrupted()
+        except api.RunInterruptedError as interruption:
+            display.interrupted(interruption.run)
             raise typer.Exit(130) from None
     page = api.report(finished, home=place)
     if as_json:
@@ -141,6 +148,11 @@ def gate(
     place = Home.choose(home)
     failing = _fail_on(fail_on)
     candidate = _load(place, run)
+    if candidate.info.sealed_at is None:
+        raise UsageError(
+            f"run {candidate.info.run} was cut short and may hide a regression; "
+            f"complete it with `ampmark run --resume {candidate.info.run}` first."
+        )
     verdicts = api.gate(candidate, home=place, baseline=baseline)
     page = api.report(candidate, home=place, verdicts=verdicts)
     _say(verdicts, as_json)

@@ -70,6 +70,8 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     partial = path.with_suffix(".partial")
     try:
         frame.to_parquet(partial, index=False)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
         os.replace(partial, path)
     except OSError as error:
         raise unwritable(path.parent, error) from error

@@ -8,6 +8,7 @@ sleeps in between.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -163,6 +164,7 @@ class _BoundedLog:
 def _worker(job: str, messages: Connection[Any, Any], output: Connection[Any, Any]) -> None:
     """First code of the worker process: own group, own output, then the measuring half."""
     os.setsid()
+    _die_with_the_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     for stream in (1, 2):
         os.dup2(output.fileno(), stream)
@@ -177,6 +179,13 @@ def _worker(job: str, messages: Connection[Any, Any], output: Connection[Any, An
     sys.stderr.flush()
     # A workload's stray threads or exit handlers must not keep a finished trial alive.
     os._exit(0)
+
+
+def _die_with_the_server() -> None:
+    """Have the kernel end this trial if the fork server goes, which goes when the run's process is killed (Linux)."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _start(process: Any) -> None:

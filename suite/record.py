@@ -109,7 +109,7 @@ class Memory:
     peak_device_bytes: int | None = None
     """Device memory in use (NVML, sampled) minus what was in use before the trial touched the device."""
     peak_process_bytes: int | None = None
-    """This process's device memory as the driver sees it (NVML, sampled)."""
+    """This process's device memory as the driver sees it at the end of the window (NVML)."""
     peak_rss_bytes: int | None = None
     """Largest resident memory of the trial process on the host, from the first training step on."""
     rss_before_bytes: int | None = None
@@ -204,9 +204,13 @@ class Environment:
         chosen = encode({name: getattr(self, name) for name in self.FINGERPRINT.split()})
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
-    def differences(self, other: Environment) -> list[str]:
-        """`name: ours → theirs` for each fingerprint field that differs; `other` is the newer side."""
-        pairs = [(name, getattr(self, name), getattr(other, name)) for name in self.FINGERPRINT.split()]
+    def differences(self, other: Environment, *, code: bool = False) -> list[str]:
+        """`name: ours → theirs` for each fingerprint field that differs; `other` is the newer side.
+
+        With `code`, ampmark's own version and commit count as well: one run is measured by one code.
+        """
+        names = self.FINGERPRINT.split() + (["ampmark", "git_commit", "git_dirty"] if code else [])
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
         return [f"{name}: {ours} → {theirs}" for name, ours, theirs in pairs if ours != theirs]
 
 

@@ -5,7 +5,6 @@ What goes wrong inside a trial (a crash, a hang, an exception) is that trial's r
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -68,7 +67,7 @@ def survey(requested_device: str | None) -> Machine:
         UsageError: the requested device is not here.
         SurveyFailed: the process died; the message carries its last words.
     """
-    job = Job({"survey": {"device": requested_device, "variables": dict(os.environ)}}, SURVEY_SECONDS)
+    job = Job({"survey": {"device": requested_device}}, SURVEY_SECONDS)
     reply = next(reversed(list(job)), None)
     if reply is None:
         raise SurveyFailed(
@@ -97,7 +96,7 @@ def _run_trial(index: int, spec: TrialSpec, device_uuid: str | None) -> Iterator
     record = None
     for message in job:
         if "record" in message:
-            record = decode(TrialRecord, message["record"], "the trial's record")
+            record = decode(TrialRecord, message["record"], "the trial's record")  # the worker has checked it
         elif "phase" in message:
             yield Phase(spec, message["phase"])
     if record is None:

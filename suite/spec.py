@@ -47,7 +47,7 @@ class ScheduleSpec:
 
     kind: str = "constant"
     warmup_steps: int = 0
-    """Linear ramp from 0 over this many steps."""
+    """Linear ramp over this many steps: the first runs at 1/n of the rate, the n-th at all of it."""
 
     def __post_init__(self) -> None:
         _one_of("kind", self.kind, SCHEDULES)

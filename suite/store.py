@@ -87,7 +87,7 @@ class RunWriter:
         return frozenset(record.spec.trial_id for record in self.records)
 
     def append(self, record: TrialRecord, log: str) -> None:
-        """Keep a finished trial for good: its log, then its journal line, both flushed to the disk."""
+        """Keep a finished trial for good: its log, then its journal line, which is flushed to the disk."""
         line = json.dumps({"schema": SCHEMA, "record": encode(record)}, allow_nan=False)
         try:
             (self.folder / "logs" / f"{record.spec.trial_id}.txt").write_text(log, encoding="utf-8")
@@ -115,8 +115,8 @@ class RunWriter:
 _SEALED_FILES = ("trials.jsonl", "trials.parquet", "steps.parquet")
 
 
-def create_run(results: Path, plan: Plan, environment: Environment, command: str) -> RunWriter:
-    """A new folder `results/runs/<utc>-<id>/` with run.json in it.
+def create_run(results: Path, plan: Plan, environment: Environment, command: str, profile_text: str = "") -> RunWriter:
+    """A new folder `results/runs/<utc>-<id>/` with run.json and the profile in it.
 
     Raises:
         UnwritableResults: the folder cannot be made.
@@ -129,6 +129,7 @@ def create_run(results: Path, plan: Plan, environment: Environment, command: str
     try:
         (folder / "logs").mkdir(parents=True)
         (folder / "trials.jsonl").touch()
+        (folder / "profile.toml").write_text(profile_text, encoding="utf-8")
         write_atomically(folder / "run.json", json.dumps(encode(info), indent=1).encode())
     except OSError as error:
         raise unwritable(folder, error) from error

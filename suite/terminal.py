@@ -95,10 +95,10 @@ class RunDisplay:
             self._progress.update(self._task, advance=1)
             self._console.print(_one_line(event.record))
 
-    def interrupted(self) -> None:
+    def interrupted(self, run: str) -> None:
         """Ctrl-C."""
         self._progress.stop()
-        self._console.print("interrupted; every finished trial is kept. Complete with: ampmark run --resume latest")
+        self._console.print(f"interrupted; every finished trial is kept. Complete with: ampmark run --resume {run}")
 
 
 def print_run(run: Run) -> None:
@@ -107,15 +107,18 @@ def print_run(run: Run) -> None:
     table = Table(title=f"run {run.info.run} on {run.info.environment.device_name}", title_justify="left")
     for name in ("workload", "precision", "outcome"):
         table.add_column(name, no_wrap=True)
-    for name in ("step", "samples/s", "× fp32", "peak memory", "overflows", "loss", "quality (baseline)"):
+    layer, memory = _memory_layer(run.trials)
+    for name in ("step", "samples/s", "× fp32", memory, "overflows", "loss", "quality (baseline)"):
         table.add_column(name, justify="right")
     cells = run.trials.groupby(["workload", "precision"], sort=False)
     reference = {
-        workload: rows["step_seconds_median"].median() for (workload, precision), rows in cells if precision == "fp32"
+        workload: rows["step_seconds_median"].median()
+        for (workload, precision), rows in cells
+        if precision == "fp32" and set(rows["outcome"]) == {Outcome.OK.value}
     }
     reasons: dict[str, list[str]] = {}
     for (workload, precision), rows in cells:
-        table.add_row(*_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan)))
+        table.add_row(*_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan), layer))
         for reason in dict.fromkeys(rows["reason"].dropna()):
             reasons.setdefault(reason, []).append(f"{workload} × {precision}")
     console.print(table)
@@ -185,20 +188,20 @@ def _one_line(record: TrialRecord) -> str:
     return " · ".join(parts)
 
 
-def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: float) -> list[str]:
+def _memory_layer(trials: Any) -> tuple[str, str]:
+    """The column that every cell of the table shows, and its title: the nearest to the model that there is."""
+    layers = {"peak_allocated_bytes": "peak allocated", "peak_device_bytes": "peak on device"}
+    known = [(column, title) for column, title in layers.items() if trials[column].notna().any()]
+    return known[0] if known else ("peak_rss_bytes", "peak resident")
+
+
+def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: float, memory_layer: str) -> list[str]:
     outcomes = " / ".join(dict.fromkeys(rows["outcome"]))
     measured = rows[[Outcome(outcome).measured for outcome in rows["outcome"]]]
     if measured.empty:
         return [workload, precision, outcomes, *[""] * 7]
     seconds = measured["step_seconds_median"].median()
-    memory = next(
-        (
-            measured[name].max()
-            for name in ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
-            if measured[name].notna().any()
-        ),
-        None,
-    )
+    memory = measured[memory_layer].max()
     first, overflows = measured.iloc[0], measured["overflow_count"]
     # An emulated step says nothing about hardware speed.
     ranked = set(measured["outcome"]) == {Outcome.OK.value}
@@ -209,7 +212,7 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
         _milliseconds(seconds),
         _number(measured["samples_per_second"].median()),
         "" if math.isnan(reference_seconds) or not ranked else f"{reference_seconds / seconds:.2f}",
-        "" if memory is None else f"{memory / 2**20:.0f} MiB",
+        "" if _missing(memory) else f"{memory / 2**20:.0f} MiB",
         " … ".join(str(count) for count in sorted({overflows.min(), overflows.max()})),
         f"{_number(measured['first_loss'].mean())} → {_number(measured['final_loss'].mean())}",
         f"{first['quality_metric']} {_number(measured['quality'].mean())} ({_number(first['quality_baseline'])})",
@@ -233,6 +236,12 @@ def _finding_texts(finding: Finding) -> list[str | Text]:
         f"{finding.processes_base} / {finding.processes_candidate}",
         "; ".join(why),
     ]
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value))
 
 
 def _milliseconds(seconds: float) -> str:

@@ -53,11 +53,11 @@ def process(pid: int, used: int | None) -> SimpleNamespace:
 
 
 class FakeCuda:
-    """Allocator statistics of torch.cuda; `peaks` are the successive values of max_memory_allocated."""
+    """Allocator statistics of torch.cuda; `peaks` and `reserved` are successive answers, the last one repeated."""
 
-    def __init__(self, peaks: list[int], reserved: int = 0, retries: int = 0) -> None:
+    def __init__(self, peaks: list[int], reserved: list[int] | None = None, retries: int = 0) -> None:
         self.peaks = peaks
-        self.reserved = reserved
+        self.reserved = reserved or [0]
         self.retries = retries
         self.resets = 0
 
@@ -71,7 +71,7 @@ class FakeCuda:
         return self.peaks.pop(0)
 
     def max_memory_reserved(self, device: torch.device) -> int:
-        return self.reserved
+        return self.reserved.pop(0) if len(self.reserved) > 1 else self.reserved[0]
 
     def memory_stats(self, device: torch.device) -> dict[str, int]:
         return {"num_alloc_retries": self.retries}

@@ -76,7 +76,7 @@ def test_run_stores_shows_and_reports(profile: Path, tmp_path: Path, capsys: pyt
     assert printed.rstrip().endswith(f"report: {page}")
     assert page.stat().st_size > 10_000
     assert {path.name for path in run.iterdir()} == {
-        "logs", "run.json", "steps.parquet", "trials.jsonl", "trials.parquet"
+        "logs", "profile.toml", "run.json", "steps.parquet", "trials.jsonl", "trials.parquet"
     }  # fmt: skip
     trials = pd.read_parquet(run / "trials.parquet")
     assert list(trials["outcome"])[:2] == ["ok", "unsupported"]
@@ -246,6 +246,8 @@ def test_an_interrupted_run_keeps_what_finished_and_can_be_completed(
     run = _only_run(home)
     before = pd.read_parquet(run / "trials.parquet")
     _cut_short(run, trials=2)
+    assert ampmark("gate", "--home", home) == 2
+    assert "was cut short and may hide a regression" in capsys.readouterr().err
     assert ampmark("show", "--home", home) == 0
     assert "incomplete: 2 of 5 trials" in capsys.readouterr().out
     assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 2
@@ -283,7 +285,7 @@ def test_ctrl_c_keeps_what_finished_and_resume_completes_it(tmp_path: Path, caps
                 break
         rest = process.stdout.read()
     assert process.returncode == 130
-    assert "every finished trial is kept. Complete with: ampmark run --resume latest" in rest
+    assert f"every finished trial is kept. Complete with: ampmark run --resume {_only_run(tmp_path).name}" in rest
     assert ampmark("show", "--home", tmp_path) == 0
     assert "incomplete: 1 of 3 trials" in capsys.readouterr().out
     assert ampmark("run", "--resume", "latest", "--home", tmp_path) == 0

@@ -28,7 +28,8 @@ ALLOWED = {
     "suite.process": "suite.errors suite.measure.worker",
     "suite.runner": "suite.decode suite.errors suite.process suite.record suite.spec",
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
-    "suite.judge": "suite.decode suite.errors suite.record suite.store suite.judge numpy pandas scipy statsmodels",
+    "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
+    "numpy pandas scipy statsmodels",
     "suite.report": "suite.decode suite.errors suite.judge suite.record suite.report suite.rows suite.spec suite.store "
     "jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
@@ -61,7 +62,12 @@ def _imports(path: Path) -> set[str]:
 
 def _allowed(module: str) -> list[str]:
     if module in OUTER:
-        return ["rich", "typer", *(name for name in _modules() if not name.startswith(("suite.measure", "workloads")))]
+        return [
+            "rich",
+            "typer",
+            "pandas",
+            *(name for name in _modules() if not name.startswith(("suite.measure", "workloads"))),
+        ]
     owner = max((name for name in ALLOWED if module == name or module.startswith(name + ".")), key=len)
     return ALLOWED[owner].split()
 

@@ -63,13 +63,13 @@ def test_a_run_has_one_row_per_cell_with_its_numbers(capsys: Capture) -> None:
         "step",
         "samples/s",
         "× fp32",
-        "peak memory",
+        "peak allocated",
         "overflows",
         "loss",
         "quality (baseline)",
     ]
     assert fp32 == [
-        "gpt", "fp32", "ok", "200 ms", "20", "1.00", "300 MiB", "0", "12 → 1", "accuracy 0.75 (0.5)"
+        "gpt", "fp32", "ok", "200 ms", "20", "1.00", "", "0", "12 → 1", "accuracy 0.75 (0.5)"
     ]  # fmt: skip
     assert bf16 == [
         "gpt", "bf16", "ok", "50 ms", "80", "4.00", "5 MiB", "2", "12 → 1", "accuracy 0.85 (0.5)"
@@ -280,7 +280,7 @@ def test_progress_shows_names_and_reasons_literally(capsys: Capture, text: str) 
     spec = records.spec(f"w{text}")
     record = records.record(Outcome.FAILED, spec=spec, reason=f"reason {text}")
     with RunDisplay() as display:
-        display.planned(Planned(records.plan([record]), Machine(records.environment(device_name=text), None)))
+        display.planned(Planned(records.plan([record]), Machine(records.environment(device_name=text), None), ""))
         display.on_event(Started(0, 1, spec))
         display.on_event(Phase(spec, text))
         display.on_event(Finished(record, log=""))
@@ -335,10 +335,10 @@ def test_a_quality_that_is_not_a_number_does_not_stop_the_run(capsys: Capture) -
 def test_messages_of_the_display(capsys: Capture) -> None:
     with RunDisplay() as display:
         display.surveying()
-        display.interrupted()
+        display.interrupted("run-1")
     assert capsys.readouterr().out.splitlines() == [
         "loading torch and the model libraries (some seconds, once) …",
-        "interrupted; every finished trial is kept. Complete with: ampmark run --resume latest",
+        "interrupted; every finished trial is kept. Complete with: ampmark run --resume run-1",
     ]
 
 

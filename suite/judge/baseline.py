@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from suite.decode import DecodeError, decode, encode
-from suite.errors import DamagedResults, NoBaseline, UnwritableResults, UsageError
+from suite.errors import DamagedResults, NoBaseline, UsageError
+from suite.files import unwritable, write_atomically
 from suite.store import Run, load_run
 
 __all__ = ["Approval", "approve", "find", "list_approvals"]
@@ -54,7 +55,7 @@ def approve(results: Path, run: Run, name: str, reason: str) -> Approval:
         reason=reason,
         approved_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    _replace_folder(_folder(results, name, approval.fingerprint), run, approval)
+    _store(_folder(results, name, approval.fingerprint), run, approval)
     return approval
 
 
@@ -72,7 +73,8 @@ def find(results: Path, name: str, fingerprint: str) -> tuple[Approval, Run]:
             f"no baseline {name!r} is approved for this machine and software{known}; "
             f"run `ampmark baseline approve latest --name {name} --reason TEXT` on a run you trust."
         )
-    return _read(folder / "baseline.json"), load_run(folder)
+    approval = _read(folder / "baseline.json")
+    return approval, load_run(folder / approval.run)
 
 
 def list_approvals(results: Path) -> list[Approval]:
@@ -84,20 +86,20 @@ def _folder(results: Path, name: str, fingerprint: str) -> Path:
     return results / "baselines" / name / fingerprint[:12]
 
 
-def _replace_folder(folder: Path, run: Run, approval: Approval) -> None:
+def _store(folder: Path, run: Run, approval: Approval) -> None:
+    """Copy the run beside the former one, then point baseline.json at it in one step, then drop the former copy."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-            copy = Path(partial) / "copy"
-            shutil.copytree(run.folder, copy)
-            (copy / "baseline.json").write_text(json.dumps(encode(approval), indent=1), encoding="utf-8")
-            if folder.exists():
-                folder.rename(Path(partial) / "former")
-            copy.rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as partial:
+            copy = shutil.copytree(run.folder, Path(partial) / "copy")
+            shutil.rmtree(folder / approval.run, ignore_errors=True)
+            copy.rename(folder / approval.run)
+        write_atomically(folder / "baseline.json", json.dumps(encode(approval), indent=1).encode())
+        for former in folder.iterdir():
+            if former.is_dir() and former.name != approval.run:
+                shutil.rmtree(former)
     except OSError as error:
-        raise UnwritableResults(
-            f"{folder} cannot be written to ({error.strerror or error}); check its permissions."
-        ) from error
+        raise unwritable(folder, error) from error
 
 
 def _read(path: Path) -> Approval:

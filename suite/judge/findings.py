@@ -44,9 +44,9 @@ class Finding:
     high: float | None = None
     """98 % interval of the change."""
     p_adjusted: float | None = None
-    """Benjamini–Hochberg over all cells of this metric, in the direction of the change."""
+    """Two-sided, after Benjamini–Hochberg over all cells of this metric."""
     minimum_detectable: float | None = None
-    """The smallest change that would have been found nine times in ten."""
+    """The smallest slow-down that these rules would have called one nine times in ten."""
     runs_to_decide: int | None = None
     processes_base: int = 0
     processes_candidate: int = 0

@@ -2,17 +2,15 @@
 
 Rules (docs/decisions/0004 has the reasons):
 
-* step time: `regressed` if the Benjamini–Hochberg-adjusted p ≤ Q, the single p ≤ ALPHA and the slow-down ≥ DELTA;
-  `improved` the mirror; `unchanged` if two one-sided tests put the change inside ±DELTA; else `inconclusive`.
+* step time: see `speed.py`.
 * peak allocated bytes and overflow steps: equality under equal seeds, one process is enough.
 * a trial that had numbers and has none now makes its cell `failed`, or `regressed` where it diverged.
-* a throttled or disturbed trial can only lower confidence: its cell's step time is `inconclusive`, with the reason.
+* a cell that the base measured and the candidate did not run is `incomparable`: it may hide a regression.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -20,18 +18,12 @@ import pandas as pd
 
 from suite.errors import Incomparable
 from suite.judge.findings import ORDER, Finding, Verdict, Verdicts
-from suite.judge.stats import ALPHA, adjust, compare_seconds
+from suite.judge.speed import DELTA, Cell, Q, Sides, judge_times
+from suite.judge.stats import ALPHA
 from suite.record import Outcome
 from suite.store import Run
 
-__all__ = ["DELTA", "Q", "compare_runs"]
-
-DELTA = 0.02
-"""Smallest change of the step time that matters."""
-Q = 0.05
-"""False-discovery rate over all cells of one comparison."""
-
-Cell = tuple[str, str]
+__all__ = ["compare_runs"]
 
 
 def compare_runs(base: Run, candidate: Run, baseline: str | None = None) -> Verdicts:
@@ -47,8 +39,19 @@ def compare_runs(base: Run, candidate: Run, baseline: str | None = None) -> Verd
             "Compare runs of one machine and one software stack, or approve a baseline for this one."
         )
     cells = dict.fromkeys((*_cells(base), *_cells(candidate)))
-    findings = [finding for cell in cells for finding in _compare_cell(cell, base, candidate)]
-    findings = _control_false_discoveries(findings)
+    findings: list[Finding] = []
+    timed: dict[Cell, Sides] = {}
+    for cell in cells:
+        ours, theirs = _rows(base, cell), _rows(candidate, cell)
+        stopped = _obstacles(cell, ours, theirs)
+        findings += stopped
+        if all(finding.verdict is Verdict.NOT_MEASURED for finding in stopped):
+            sides = _measured(ours), _measured(theirs)
+            if not any(side.empty for side in sides):
+                timed[cell] = sides
+                findings += _exact_findings(cell, *sides)
+    findings = judge_times(timed) + findings  # time stands first among the metrics of a cell
+    place = {cell: number for number, cell in enumerate(cells)}
     return Verdicts(
         base_run=base.info.run,
         candidate_run=candidate.info.run,
@@ -58,7 +61,7 @@ def compare_runs(base: Run, candidate: Run, baseline: str | None = None) -> Verd
         alpha=ALPHA,
         false_discovery_rate=Q,
         delta=DELTA,
-        findings=tuple(sorted(findings, key=lambda finding: ORDER[finding.verdict])),
+        findings=tuple(sorted(findings, key=lambda f: (ORDER[f.verdict], place[f.workload, f.precision]))),
     )
 
 
@@ -66,19 +69,16 @@ def _cells(run: Run) -> list[Cell]:
     return [(spec.workload, spec.precision) for spec in run.info.plan.trials]
 
 
-def _compare_cell(cell: Cell, base: Run, candidate: Run) -> Iterator[Finding]:
-    ours, theirs = _rows(base, cell), _rows(candidate, cell)
-    stopped = _outcome_finding(cell, ours, theirs)
-    if stopped is not None:
-        yield stopped
-        if stopped.verdict is not Verdict.NOT_MEASURED or _measured(ours).empty or _measured(theirs).empty:
-            return
-    different = _setup_differences(ours, theirs)
+def _obstacles(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Finding]:
+    """What keeps the numbers of a cell from being compared, or some of its trials from having any."""
+    outcome = _outcome_finding(cell, ours, theirs)
+    if outcome is not None and outcome.verdict is not Verdict.NOT_MEASURED:
+        return [outcome]
+    found = [] if outcome is None else [outcome]
+    different = [] if ours.empty or theirs.empty else _setup_differences(ours, theirs)
     if different:
-        yield Finding(*cell, "setup", Verdict.INCOMPARABLE, reasons=tuple(different))
-        return
-    yield _time_finding(cell, _measured(ours), _measured(theirs))
-    yield from _exact_findings(cell, _measured(ours), _measured(theirs))
+        found.append(Finding(*cell, "setup", Verdict.INCOMPARABLE, reasons=tuple(different)))
+    return found
 
 
 def _rows(run: Run, cell: Cell) -> pd.DataFrame:
@@ -94,7 +94,10 @@ def _outcome_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Fi
     """A finding about the outcome alone, where not every trial of the candidate has numbers, or none of the base."""
     if ours.empty or theirs.empty:
         side = "base" if ours.empty else "candidate"
-        return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(f"the {side} has no trial of this cell.",))
+        # A cell that vanished may hide a regression, so it is as loud as one that cannot be compared.
+        vanished = theirs.empty and not _measured(ours).empty
+        verdict = Verdict.INCOMPARABLE if vanished else Verdict.NOT_MEASURED
+        return Finding(*cell, "outcome", verdict, reasons=(f"the {side} has no trial of this cell.",))
     stopped = theirs.drop(_measured(theirs).index)
     had_numbers = not _measured(ours).empty
     if stopped.empty and had_numbers:
@@ -145,61 +148,6 @@ def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
         yield prefix, value
 
 
-def _time_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding:
-    before, after = ours["step_seconds_median"].tolist(), theirs["step_seconds_median"].tolist()
-    result = compare_seconds(before, after, DELTA)
-    finding = Finding(
-        *cell,
-        "step_seconds",
-        Verdict.INCONCLUSIVE,
-        base=_geometric_mean(before),
-        candidate=_geometric_mean(after),
-        change=result.change,
-        low=result.low,
-        high=result.high,
-        minimum_detectable=result.minimum_detectable,
-        processes_base=len(before),
-        processes_candidate=len(after),
-        notes=_notes(ours, theirs),
-    )
-    if result.p_slower is None or result.p_faster is None or result.p_unchanged is None:
-        few = f"{len(before)} against {len(after)} processes; at least 3 on each side are needed (5 are usual)"
-        return replace(finding, reasons=(few,), runs_to_decide=5)
-    p = min(1.0, 2 * min(result.p_slower, result.p_faster))
-    cautions = _cautions(ours, theirs)
-    if cautions:
-        of = f"of {len(before) + len(after)} trials"
-        return replace(finding, p_adjusted=p, reasons=tuple(f"{code} in {n} {of}" for code, n in cautions.items()))
-    if result.p_unchanged <= 0.05:
-        return replace(finding, verdict=Verdict.UNCHANGED, p_adjusted=p)
-    return replace(finding, p_adjusted=p, runs_to_decide=result.runs_to_decide)
-
-
-def _notes(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[str, ...]:
-    same = set(ours["workload_sha256"].dropna()) == set(theirs["workload_sha256"].dropna())
-    return () if same else ("the workload's source file is not the one that the base was measured with",)
-
-
-def _control_false_discoveries(findings: list[Finding]) -> list[Finding]:
-    """Turn time findings into alarms where the evidence survives the size of the family (two-sided p-values)."""
-    family = [f for f in findings if f.metric == "step_seconds" and f.p_adjusted is not None]
-    adjusted = dict(zip((f.cell for f in family), adjust([f.p_adjusted or 0.0 for f in family]), strict=True))
-    return [_alarm(f, adjusted[f.cell]) if f in family else f for f in findings]
-
-
-def _alarm(finding: Finding, p_adjusted: float) -> Finding:
-    one_sided, change = (finding.p_adjusted or 0.0) / 2, finding.change or 0.0
-    finding = replace(finding, p_adjusted=p_adjusted)
-    disturbed = bool(finding.reasons)
-    if finding.verdict is Verdict.UNCHANGED or disturbed or one_sided > ALPHA or p_adjusted > Q:
-        return finding
-    if change >= DELTA:
-        return replace(finding, verdict=Verdict.REGRESSED, runs_to_decide=None)
-    if change <= -DELTA / (1 + DELTA):
-        return replace(finding, verdict=Verdict.IMPROVED, runs_to_decide=None)
-    return finding
-
-
 def _exact_findings(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
     pairs = ours.merge(theirs, on=["seed", "repeat"], suffixes=("_base", "_candidate"))
     if pairs.empty:
@@ -223,9 +171,10 @@ def _bytes_finding(cell: Cell, pairs: pd.DataFrame, counts: tuple[int, int]) -> 
         processes_base=counts[0],
         processes_candidate=counts[1],
     )
-    if (sides[0] == sides[1]).all() or max(side.nunique() for side in sides) == 1:
+    vary = any(_varies(pairs, f"peak_allocated_bytes_{side}") for side in ("base", "candidate"))
+    if (sides[0] == sides[1]).all() or not vary:
         return finding
-    varies = "allocated bytes vary between processes of one side, so equality says nothing here"
+    varies = "allocated bytes vary between processes of one seed on one side, so equality says nothing here"
     return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(varies,))
 
 
@@ -244,6 +193,9 @@ def _overflow_finding(cell: Cell, pairs: pd.DataFrame, counts: tuple[int, int]) 
     )
     if before == after:
         return finding
+    if _varies(pairs, "overflow_steps_base") or _varies(pairs, "overflow_steps_candidate"):
+        varies = "the steps vary between processes of one seed on one side, so equality says nothing here"
+        return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(varies,))
     verdict = (
         Verdict.INCONCLUSIVE
         if total_before == total_after
@@ -254,16 +206,12 @@ def _overflow_finding(cell: Cell, pairs: pd.DataFrame, counts: tuple[int, int]) 
     return replace(finding, verdict=verdict, reasons=(_first_difference(before, after),))
 
 
+def _varies(pairs: pd.DataFrame, column: str) -> bool:
+    """Whether processes with the same seed on the same side differ."""
+    return bool((pairs.groupby("seed")[column].nunique() > 1).any())
+
+
 def _first_difference(before: Sequence[list[int]], after: Sequence[list[int]]) -> str:
     ours, theirs = next(pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
     step = min(set(ours) ^ set(theirs))
     return f"step {step} {'overflows now and did not before' if step in theirs else 'no longer overflows'}."
-
-
-def _cautions(*sides: pd.DataFrame) -> dict[str, int]:
-    codes = [caution["code"] for side in sides for text in side["cautions"] for caution in json.loads(text)]
-    return {code: codes.count(code) for code in dict.fromkeys(codes)}
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))

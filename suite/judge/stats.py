@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_ind
 
-__all__ = ["ALPHA", "POWER", "TimeComparison", "adjust", "compare_seconds"]
+__all__ = ["ALPHA", "POWER", "TimeComparison", "adjust", "compare_seconds", "minimum_detectable", "runs_to_decide"]
 
 ALPHA = 0.01
 """One-sided level of a single test."""
@@ -40,9 +40,14 @@ class TimeComparison:
     p_faster: float | None
     p_unchanged: float | None
     """Of the two one-sided tests against ±delta: small means equivalent."""
-    minimum_detectable: float | None
-    runs_to_decide: int | None
-    """Processes per side that would decide, if the difference and the noise stay as they are."""
+    error: float = 0.0
+    """Standard error of the difference of the logarithms."""
+    freedom: float = 1.0
+    """Welch's degrees of freedom."""
+    variances: float = 0.0
+    """Sum of both sides' variances of the logarithms."""
+    fewest: int = 0
+    """Processes on the smaller side."""
 
 
 def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: float) -> TimeComparison:
@@ -54,7 +59,7 @@ def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: fl
     x, y = np.log(np.asarray(base, dtype=float)), np.log(np.asarray(candidate, dtype=float))
     difference = float(y.mean() - x.mean())
     if min(len(x), len(y)) < FEWEST:
-        return TimeComparison(math.expm1(difference), None, None, None, None, None, None, None)
+        return TimeComparison(math.expm1(difference), None, None, None, None, None)
     error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
     if error == 0.0:
         return _without_noise(difference, delta)
@@ -72,8 +77,10 @@ def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: fl
         p_slower=float(stats.t.sf(difference / error, freedom)),
         p_faster=float(stats.t.sf(-difference / error, freedom)),
         p_unchanged=p_unchanged,
-        minimum_detectable=math.expm1(reach + float(stats.t.ppf(POWER, freedom)) * error),
-        runs_to_decide=_runs_to_decide(difference, x.var(ddof=1) + y.var(ddof=1), min(len(x), len(y)), limit),
+        error=error,
+        freedom=freedom,
+        variances=float(x.var(ddof=1) + y.var(ddof=1)),
+        fewest=min(len(x), len(y)),
     )
 
 
@@ -93,20 +100,35 @@ def _without_noise(difference: float, delta: float) -> TimeComparison:
         p_slower=0.0 if difference > 0 else 1.0,
         p_faster=0.0 if difference < 0 else 1.0,
         p_unchanged=0.0 if inside else 1.0,
-        minimum_detectable=0.0,
-        runs_to_decide=None,
     )
 
 
-def _runs_to_decide(difference: float, variances: float, processes: int, limit: float) -> int | None:
+def minimum_detectable(result: TimeComparison, level: float, delta: float) -> float:
+    """The relative slow-down that would have been called one with probability POWER, at the spread seen.
+
+    An alarm needs the test at `level` (one-sided), whose power follows from the non-central t distribution, and a
+    difference of at least `delta`, which a normally distributed mean exceeds; the larger of the two demands counts.
+    """
+    critical = float(stats.t.ppf(1 - level, result.freedom))
+
+    def shortfall(noncentrality: float) -> float:
+        return float(stats.nct.sf(critical, result.freedom, noncentrality)) - POWER
+
+    by_test = float(optimize.brentq(shortfall, 0.0, 20.0 * critical)) * result.error
+    by_floor = math.log1p(delta) + float(stats.norm.ppf(POWER)) * result.error
+    return math.expm1(max(by_test, by_floor))
+
+
+def runs_to_decide(result: TimeComparison, level: float, delta: float) -> int | None:
     """Smallest K a side that would give a verdict if difference and spread stayed as they are; None above MOST_RUNS.
 
-    `unchanged` needs a 90 % interval inside ±limit, an alarm a one-sided test at ALPHA of a difference beyond it.
+    `unchanged` needs a 90 % interval inside ±delta, an alarm a one-sided test at `level` of a difference beyond it.
     """
-    runs = np.arange(processes + 1, MOST_RUNS)
-    error, freedom = np.sqrt(variances / runs), 2 * runs - 2
-    if abs(difference) < limit:
-        decides = abs(difference) + stats.t.ppf(0.95, freedom) * error < limit
+    difference, limit = abs(math.log1p(result.change)), math.log1p(delta)
+    runs = np.arange(result.fewest + 1, MOST_RUNS)
+    error, freedom = np.sqrt(result.variances / runs), 2 * runs - 2
+    if difference < limit:
+        decides = difference + stats.t.ppf(0.95, freedom) * error < limit
     else:
-        decides = stats.t.ppf(1 - ALPHA, freedom) * error < abs(difference)
+        decides = stats.t.ppf(1 - level, freedom) * error < difference
     return int(runs[decides][0]) if decides.any() else None

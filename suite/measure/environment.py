@@ -57,8 +57,18 @@ def survey(device: torch.device, variables: dict[str, str], nvml: NvmlDevice | s
 
 
 def default_threads() -> int:
-    """CPU threads of every trial: the processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU threads of every trial: the processors this process may use, at most its container's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, _cpu_quota() or allowed)
+
+
+def _cpu_quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
+    """Whole processors of a container's limit (cgroup version 2: microseconds per period), rounded up."""
+    try:
+        limit, period = path.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(1, -(-int(limit) // int(period)))
 
 
 def device_uuid(device: torch.device, cuda: Any = torch.cuda) -> str | None:

@@ -1,7 +1,7 @@
 """Peak memory in layers and energy over the window: two small state machines around the training loop.
 
-Call order: construct (before the model exists), `window_begins` (end of the fixed warm-up), `finish` (after the last
-step). A layer that cannot be read stays None with its reason.
+Call order: construct (before the model exists), `training_begins`, `window_begins` (end of the fixed warm-up), `finish`
+(after the last step). A layer that cannot be read stays None with its reason.
 """
 
 from __future__ import annotations
@@ -35,15 +35,20 @@ class Instruments:
         self._rss_before = _resident_bytes("VmRSS")
         self._idle = nvml.used_bytes() if isinstance(nvml, NvmlDevice) else Reading(None, nvml)
         self._sampler = Sampler(nvml) if isinstance(nvml, NvmlDevice) else None
-        self._warmup_allocated: int | None = None
+        self._warmup_allocated = self._warmup_reserved = 0
         self._energy_before = Reading(None, None)
-        _reset_resident_peak()
+        self._resident_since_start = False
+
+    def training_begins(self) -> None:
+        """Before the first step: the host's peak counts from here."""
+        self._resident_since_start = not _reset_resident_peak()
 
     def window_begins(self) -> None:
         """End of the fixed warm-up: remember its peak and start counting afresh."""
         if self._device.type == "cuda":
             self._cuda.synchronize(self._device)
             self._warmup_allocated = self._cuda.max_memory_allocated(self._device)
+            self._warmup_reserved = self._cuda.max_memory_reserved(self._device)
             self._cuda.reset_peak_memory_stats(self._device)
         self._energy_before = self._joules()
 
@@ -73,6 +78,8 @@ class Instruments:
         used = _minus(peak_used, self._idle)
         process = self._nvml.process_bytes() if isinstance(self._nvml, NvmlDevice) else Reading(None, self._nvml)
         rss = _resident_bytes("VmHWM")
+        if self._resident_since_start:
+            rss = Reading(rss.value, "this system does not let the peak be reset: it includes building the model")
         allocator = self._allocator()
         readings = {"peak_device_bytes": used, "peak_process_bytes": process, "peak_rss_bytes": rss} | allocator
         return Memory(
@@ -89,8 +96,8 @@ class Instruments:
         peak = self._cuda.max_memory_allocated(self._device)
         values = (
             peak,
-            max(peak, self._warmup_allocated or 0),
-            self._cuda.max_memory_reserved(self._device),
+            max(peak, self._warmup_allocated),
+            max(self._cuda.max_memory_reserved(self._device), self._warmup_reserved),
             statistics.get("num_alloc_retries", 0),
         )
         return {name: Reading(value) for name, value in zip(names, values, strict=True)}
@@ -123,9 +130,10 @@ def _resident_bytes(field: str) -> Reading:
     return Reading(None, "this system has no /proc/self/status")
 
 
-def _reset_resident_peak() -> None:
-    """Forget the high-water mark that a forked process starts with (proc(5), clear_refs, value 5)."""
+def _reset_resident_peak() -> bool:
+    """Forget the resident high-water mark (proc(5), clear_refs, value 5); False where the system does not allow it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return  # no such file or not allowed: the peak then starts from the fork, and rss_before_bytes shows its size
+        return False
+    return True

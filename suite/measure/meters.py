@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +18,11 @@ class Meter(Protocol):
         ...
 
     def mark(self) -> None:
-        """A step has been issued."""
+        """A step has been issued; the next one begins."""
+        ...
+
+    def resume(self) -> None:
+        """What happened since the last mark belongs to no step; the next one begins now."""
         ...
 
     def stop(self) -> tuple[float, ...]:
@@ -31,16 +34,23 @@ class WallMeter:
     """The host's monotonic clock: right where the work is done when the call returns (CPU)."""
 
     def __init__(self) -> None:
-        self._marks: list[int] = []
+        self._steps: list[tuple[int, int]] = []
+        self._begin = 0
 
     def start(self) -> None:
-        self._marks = [time.perf_counter_ns()]
+        self._steps = []
+        self.resume()
 
     def mark(self) -> None:
-        self._marks.append(time.perf_counter_ns())
+        now = time.perf_counter_ns()
+        self._steps.append((self._begin, now))
+        self._begin = now
+
+    def resume(self) -> None:
+        self._begin = time.perf_counter_ns()
 
     def stop(self) -> tuple[float, ...]:
-        return tuple((after - before) / 1e9 for before, after in pairwise(self._marks))
+        return tuple((end - begin) / 1e9 for begin, end in self._steps)
 
 
 class CudaMeter:
@@ -52,23 +62,32 @@ class CudaMeter:
     def __init__(self, device: torch.device, steps: int, cuda: Any = torch.cuda) -> None:
         self._device = device
         self._cuda = cuda
-        self._events = [cuda.Event(enable_timing=True) for _ in range(steps + 1)]
-        self._recorded = 0
+        # Made beforehand: one at the end of each step, one at the start, one for each resume (there is one).
+        self._events = [cuda.Event(enable_timing=True) for _ in range(steps + 2)]
+        self._steps: list[tuple[Any, Any]] = []
+        self._begin: Any = None
 
     def start(self) -> None:
         self._cuda.synchronize(self._device)
-        self._recorded = 0
-        self.mark()
+        self.resume()
 
     def mark(self) -> None:
-        self._events[self._recorded].record(self._cuda.current_stream(self._device))
-        self._recorded += 1
+        now = self._record()
+        self._steps.append((self._begin, now))
+        self._begin = now
+
+    def resume(self) -> None:
+        self._begin = self._record()
 
     def stop(self) -> tuple[float, ...]:
         self._cuda.synchronize(self._device)
-        events = self._events[: self._recorded]
         # elapsed_time is in milliseconds (torch.cuda.Event).
-        return tuple(before.elapsed_time(after) / 1e3 for before, after in pairwise(events))
+        return tuple(begin.elapsed_time(end) / 1e3 for begin, end in self._steps)
+
+    def _record(self) -> Any:
+        event = self._events.pop()
+        event.record(self._cuda.current_stream(self._device))
+        return event
 
 
 def meter_for(device: torch.device, steps: int) -> Meter:

@@ -7,7 +7,6 @@ a seeded product with float64 and reads the arithmetic off its error.
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -48,7 +47,10 @@ HEAVY = (
 #: 2.4e-3 for the 7 bits of BF16; IEEE float32 accumulates to about 2e-7.
 _IEEE_LIMIT, _TEN_BIT_LIMIT, _SEVEN_BIT_LIMIT = 1e-5, 1e-3, 1e-1
 
-_SWITCHES = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+#: Backend and operator as torch's own properties name them. The properties themselves are not used: in torch 2.9 and
+#: 2.10 building an LSTM on CUDA replaces `torch.backends.cudnn.rnn` by a module of that name (pytorch issue 159828),
+#: and setting the property then sets nothing. tests/measure/test_numerics.py is the contract test (torch 2.14.1).
+_SWITCHES = ("cuda.matmul", "cuda.conv", "cuda.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
 
 
 def pin_arithmetic(arithmetic: Arithmetic) -> None:
@@ -58,8 +60,8 @@ def pin_arithmetic(arithmetic: Arithmetic) -> None:
     """
     backends = torch.backends
     for name in _SWITCHES:
-        wanted = "tf32" if arithmetic is Arithmetic.TF32 and name.startswith("cud") else "ieee"
-        _switch(name).fp32_precision = wanted
+        wanted = "tf32" if arithmetic is Arithmetic.TF32 and name.startswith("cuda") else "ieee"
+        _set_switch(name, wanted)
     backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True
     backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
 
@@ -67,7 +69,7 @@ def pin_arithmetic(arithmetic: Arithmetic) -> None:
 def switches() -> dict[str, str]:
     """The precision switches as torch reports them now."""
     matmul = torch.backends.cuda.matmul
-    return {f"{name}.fp32_precision": str(_switch(name).fp32_precision) for name in _SWITCHES} | {
+    return {f"{name}.fp32_precision": _get_switch(name) for name in _SWITCHES} | {
         "cuda.matmul.allow_fp16_reduced_precision_reduction": str(matmul.allow_fp16_reduced_precision_reduction),
         "cuda.matmul.allow_bf16_reduced_precision_reduction": str(matmul.allow_bf16_reduced_precision_reduction),
         "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
@@ -77,7 +79,7 @@ def switches() -> dict[str, str]:
 def restore(settings: Mapping[str, str]) -> None:
     """Put back the float32 switches that :func:`switches` returned."""
     for name in _SWITCHES:
-        _switch(name).fp32_precision = settings[f"{name}.fp32_precision"]
+        _set_switch(name, settings[f"{name}.fp32_precision"])
 
 
 class Census(TorchDispatchMode):
@@ -211,8 +213,11 @@ def _gentle(module: nn.Module, data: Tensor) -> tuple[nn.Module, Tensor]:
     return module, data
 
 
-def _switch(name: str) -> Any:
-    backend, _, part = name.partition(".")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return getattr(getattr(torch.backends, backend), part)
+def _set_switch(name: str, value: str) -> None:
+    backend, _, operator = name.partition(".")
+    torch._C._set_fp32_precision_setter(backend, operator, value)
+
+
+def _get_switch(name: str) -> str:
+    backend, _, operator = name.partition(".")
+    return str(torch._C._get_fp32_precision_getter(backend, operator))

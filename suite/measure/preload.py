@@ -1,7 +1,8 @@
 """Imported once by the fork server, so that every later trial starts with torch and the model libraries in memory.
 
-Nothing here may start CUDA or a thread: a process forked from one that did cannot use them. torch's device count
-goes through NVML for that reason (the CUDA runtime would mark this process, and every fork of it, as unusable).
+Nothing here may start CUDA: a process forked from one that did cannot use it. torch's device count goes through NVML
+for that reason (the CUDA runtime would mark this process, and every fork of it, as unusable). Libraries start idle
+threads of their own while they are imported; those do not survive the fork, and their libraries know that.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ import importlib
 import os
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+# One numbering of the devices for the survey and for every trial, the one that NVML and nvidia-smi use.
+os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+# It would override every precision switch of every trial.
+os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
 
 _HEAVY_MODULES = (
     "torch",

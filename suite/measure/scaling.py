@@ -115,7 +115,8 @@ class RecordingScaler(torch.amp.GradScaler):
             backoff_factor=spec.backoff_factor,
             growth_interval=spec.growth_interval,
         )
-        self._constant_scale = None if dynamic else spec.static_scale
+        # torch takes a float here and nothing else for a number.
+        self._constant_scale = None if dynamic else float(spec.static_scale)
         self._overflowed = torch.zeros(steps, device=device)
         self._scales = torch.zeros(steps, device=device)
         self._step = 0

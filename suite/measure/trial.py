@@ -48,6 +48,8 @@ class Bench:
     """None takes the device's own."""
     phase: Callable[[str], None] = lambda name: None
     """Told when a phase begins; never called inside the loop."""
+    keep: Callable[[TrialRecord], None] = lambda record: None
+    """Given what is known so far, so that an error in a later phase does not lose it."""
 
 
 def run_trial(
@@ -75,6 +77,7 @@ def run_trial(
 
     bench.phase(f"training {spec.setup.steps} steps")
     torch.manual_seed(derive_seed(spec.seed, "dropout"))
+    bench.instruments.training_begins()
     meter = bench.meter or meter_for(bench.device, spec.setup.steps)
     step_seconds, losses = train(workload, model, optimizer, policy, spec.setup, meter, bench.instruments.window_begins)
     window = step_seconds[spec.setup.warmup_steps :]
@@ -97,8 +100,10 @@ def run_trial(
         parameters_sha256=_digest(tensor for _, tensor in numerics.digest_order(model)),
         losses_sha256=_digest([losses]),
     )
+    bench.keep(record)
     bench.phase("evaluating")
     record = _with_quality(record, workload, model, diverged := _divergence(steps, model))
+    bench.keep(record)
     bench.phase("attesting the precision")
     attestation = attest(workload, model, policy, bench.device)
     return replace(record, attestation=attestation, **_verdict(attestation, precision.arithmetic, diverged))
@@ -121,6 +126,7 @@ def train(
         for step in range(setup.steps):
             if step == setup.warmup_steps:
                 window_begins()
+                meter.resume()
             set_learning_rate(optimizer, setup, step)
             for _ in range(setup.accumulation):
                 with policy.context():

@@ -23,7 +23,7 @@ from suite import catalog
 from suite.decode import DecodeError, decode, encode
 from suite.errors import PrecisionUnsupported, SuiteError, UsageError
 from suite.measure.device import hardware
-from suite.measure.environment import describe
+from suite.measure.environment import describe, device_uuid
 from suite.measure.memory import Instruments
 from suite.measure.nvml import open_device
 from suite.measure.trial import Bench, run_trial
@@ -47,7 +47,7 @@ def run_job(job: Mapping[str, Any], send: Send) -> None:
 
 def _survey(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        environment, uuid = describe(request["device"], dict(request["variables"]))
+        environment, uuid = describe(request["device"], dict(os.environ))
     except UsageError as error:
         return {"usage": str(error)}
     return {"survey": encode(environment), "device_uuid": uuid}
@@ -55,35 +55,60 @@ def _survey(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trial(request: Mapping[str, Any], phase: Callable[[str], None]) -> TrialRecord:
     spec = decode(TrialSpec, request["spec"], "trial")
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    _prepare_environment()
+    kept = [TrialRecord(spec=spec, outcome=Outcome.FAILED, started_at=datetime.now(UTC).isoformat(timespec="seconds"))]
     try:
-        return _measure(spec, request.get("device_uuid"), phase)
+        _measure(spec, request.get("device_uuid"), phase, lambda record: kept.append(_checked(record)))
+        return kept[-1]
     # The one broad except: whatever a workload or a driver raises becomes a record, and the run goes on.
     except BaseException as error:
         traceback.print_exc(file=sys.stderr)
         outcome, reason = classify(error)
-        return TrialRecord(spec=spec, outcome=outcome, reason=reason, started_at=started_at)
+        return replace(kept[-1], outcome=outcome, reason=reason)
 
 
-def _measure(spec: TrialSpec, device_uuid: str | None, phase: Callable[[str], None]) -> TrialRecord:
+def _checked(record: TrialRecord) -> TrialRecord:
+    """The record, or DecodeError: a workload's value of a wrong type is this trial's own failure, not the run's."""
+    return decode(TrialRecord, encode(record), "the trial's record")
+
+
+def _measure(
+    spec: TrialSpec, surveyed_uuid: str | None, phase: Callable[[str], None], keep: Callable[[TrialRecord], None]
+) -> None:
     # NVML first: the idle reading must come before this process touches CUDA.
-    nvml = open_device(device_uuid)
+    nvml = open_device(surveyed_uuid)
     device = torch.device(spec.device)
     instruments = Instruments(device, nvml)
     precision = catalog.load(catalog.require("precision", spec.precision, catalog.precisions()))
     workload_class = catalog.load(catalog.require("workload", spec.workload, catalog.workloads()))
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    bench = Bench(device, hardware(device), instruments, phase=phase)
+        _check_identity(device, surveyed_uuid)
+    bench = Bench(device, hardware(device), instruments, phase=phase, keep=keep)
     record = run_trial(spec, lambda: _make(workload_class, spec, device), precision, bench)
-    return _with_source_digest(record, workload_class)
+    keep(_with_source_digest(record, workload_class))
+
+
+def _check_identity(device: torch.device, surveyed_uuid: str | None) -> None:
+    found = device_uuid(device)
+    if found != surveyed_uuid:
+        raise UsageError(
+            f"{device} is {found} in this trial and was {surveyed_uuid} when the run was planned; run again."
+        )
 
 
 def _make(workload_class: Any, spec: TrialSpec, device: torch.device) -> Workload:
     settings = decode(workload_class.Settings, dict(spec.setup.settings), f"settings of workload {spec.workload!r}")
     made: Workload = workload_class(settings, batch_size=spec.setup.batch_size, seed=spec.seed, device=device)
     return made
+
+
+#: How a want of memory is worded where it has no exception of its own: torch's CPU allocator, CUDA, cuBLAS, cuDNN.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def classify(error: BaseException) -> tuple[Outcome, str]:
@@ -95,8 +120,7 @@ def classify(error: BaseException) -> tuple[Outcome, str]:
         return Outcome.UNSUPPORTED, text
     if isinstance(error, WorkloadUnavailable | DataDamaged):
         return Outcome.UNAVAILABLE, text
-    # torch's CPU allocator raises a plain RuntimeError with this text.
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
         return Outcome.OUT_OF_MEMORY, text
     if isinstance(error, SuiteError | DecodeError):
         return Outcome.FAILED, text
@@ -107,10 +131,3 @@ def _with_source_digest(record: TrialRecord, workload_class: Any) -> TrialRecord
     source = inspect.getsourcefile(workload_class)
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
     return replace(record, workload_sha256=digest)
-
-
-def _prepare_environment() -> None:
-    """Variables that CUDA and its libraries read once, when they start: before anything starts them."""
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    # It would override every precision switch of this process.
-    os.environ.pop("NVIDIA_TF32_OVERRIDE", None)

@@ -10,7 +10,7 @@ from suite.decode import DecodeError, decode, nearest
 from suite.errors import UsageError
 from suite.spec import Profile
 
-__all__ = ["available", "load"]
+__all__ = ["available", "load", "text"]
 
 
 def available() -> tuple[str, ...]:
@@ -26,14 +26,19 @@ def load(name_or_path: str) -> Profile:
         UsageError: no such profile or file, not TOML, or a key that does not belong; the message names the nearest.
     """
     try:
-        return decode(Profile, tomllib.loads(_text(name_or_path)), f"profile {name_or_path}")
+        return decode(Profile, tomllib.loads(text(name_or_path)), f"profile {name_or_path}")
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"profile {name_or_path} is not valid TOML: {error}.") from error
     except DecodeError as error:
         raise UsageError(str(error)) from error
 
 
-def _text(name_or_path: str) -> str:
+def text(name_or_path: str) -> str:
+    """The profile as it is written, comments and all.
+
+    Raises:
+        UsageError: no such profile or file.
+    """
     if name_or_path.endswith(".toml"):
         try:
             return Path(name_or_path).read_text(encoding="utf-8")

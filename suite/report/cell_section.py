@@ -39,8 +39,11 @@ class CellSection:
     log_trial: str
 
 
-def cell_section(cell: Cell, findings: Sequence[Finding]) -> CellSection:
-    """The details of one cell; `findings` are those of the whole run."""
+def cell_section(cell: Cell, findings: Sequence[Finding], own_profile: str | None = None) -> CellSection:
+    """The details of one cell; `findings` are those of the whole run.
+
+    `own_profile` is where the run's profile is kept, when it was a file of the user's.
+    """
     ours = [f for f in findings if (f.workload, f.precision) == (cell.workload, cell.precision)]
     log = next((row for row in cell.trials if row["log_tail"]), None)
     return CellSection(
@@ -52,7 +55,7 @@ def cell_section(cell: Cell, findings: Sequence[Finding]) -> CellSection:
         statements=tuple(_statements(cell)),
         tables=tuple(table for table in cell_tables(cell) if table.rows),
         findings=tuple(finding_rows(ours)),
-        command=_command(cell),
+        command=_command(cell, own_profile),
         log="" if log is None else last_lines(log["log_tail"]),
         log_trial="" if log is None else log["trial"],
     )
@@ -124,10 +127,19 @@ def _cautions(cell: Cell) -> Iterator[str]:
         yield f"Caution {shorten(code, 80)} ({trials}): {shorten(message, FULL_REASON)}"
 
 
-def _command(cell: Cell) -> str:
+def _command(cell: Cell, own_profile: str | None) -> str:
     spec = cell.planned[0] if cell.planned else None
     profile, device = (spec.profile, spec.device) if spec else (cell.first("profile"), cell.first("device"))
     repeats = len({spec.repeat for spec in cell.planned})
-    words = ["ampmark", "run", "--profile", profile, "--workload", cell.workload, "--precision", cell.precision]
+    words = [
+        "ampmark",
+        "run",
+        "--profile",
+        own_profile or profile,
+        "--workload",
+        cell.workload,
+        "--precision",
+        cell.precision,
+    ]
     words += ["--device", device, "--seeds", ",".join(str(seed) for seed in cell.seeds)]
     return command_line(words + (["--repeats", str(repeats)] if repeats > 1 else []))

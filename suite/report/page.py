@@ -87,12 +87,17 @@ def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) ->
         matrix=build_matrix(grid, findings),
         comparison=_comparison(verdicts, findings) if verdicts else None,
         workloads=[workload_section(grid, traces, workload) for workload in grid.workloads],
-        cells=[cell_section(cell, findings) for cell in grid],
+        cells=[cell_section(cell, findings, _own_profile(run)) for cell in grid],
         gaps=gap_table(grid, findings, None if verdicts else notice or "there is no baseline to compare with"),
         environment=environment_table(run),
         plan=plan_table(run, grid),
         data=data_table(run),
     )
+
+
+def _own_profile(run: Run) -> str | None:
+    """Where the run keeps a profile that was a file of the user's, seen from the folder that holds results/."""
+    return f"results/runs/{run.info.run}/profile.toml" if ".toml" in run.info.command else None
 
 
 def _comparison(verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:

@@ -132,7 +132,7 @@ def test_without_a_baseline_of_this_name_and_machine_the_message_says_which_ther
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "main"}'])
 def test_a_damaged_approval_is_refused_by_name(tmp_path: Path, text: str) -> None:
     approve(tmp_path, _stored(tmp_path), "main", "a")
-    path = find(tmp_path, "main", HERE.fingerprint)[1].folder / "baseline.json"
+    path = find(tmp_path, "main", HERE.fingerprint)[1].folder.parent / "baseline.json"
     path.write_text(text, encoding="utf-8")
     for call in (lambda: find(tmp_path, "main", HERE.fingerprint), lambda: list_approvals(tmp_path)):
         with pytest.raises(DamagedResults) as caught:
@@ -155,7 +155,7 @@ def test_a_file_where_the_baselines_should_be_is_refused(tmp_path: Path) -> None
     with pytest.raises(UnwritableResults) as caught:
         approve(tmp_path, run, "main", "a")
     folder = tmp_path / "baselines" / "main" / HERE.fingerprint[:12]
-    assert str(caught.value) == f"{folder} cannot be written to (Not a directory); check its permissions."
+    assert str(caught.value) == f"{folder} cannot be written to (Not a directory); give another folder with --out."
 
 
 def test_an_approval_that_fails_leaves_the_former_baseline(tmp_path: Path) -> None:

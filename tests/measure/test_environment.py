@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 
-from suite.measure.environment import default_threads, describe, device_uuid, survey
+from suite.measure.environment import _cpu_quota, default_threads, describe, device_uuid, survey
 
 
 def test_a_cpu_machine_has_no_gpu_facts() -> None:
@@ -42,3 +44,13 @@ def test_only_cuda_devices_have_a_uuid() -> None:
     assert device_uuid(torch.device("cpu")) is None
     cuda = SimpleNamespace(get_device_properties=lambda device: SimpleNamespace(uuid="0123"))
     assert device_uuid(torch.device("cuda:0"), cuda) == "GPU-0123"
+
+
+@pytest.mark.parametrize(
+    ("text", "processors"),
+    [("200000 100000", 2), ("150000 100000", 2), ("5000 100000", 1), ("max 100000", None), ("rubbish", None)],
+)
+def test_a_containers_quota_limits_the_threads(tmp_path: Path, text: str, processors: int | None) -> None:
+    (tmp_path / "cpu.max").write_text(text, encoding="ascii")
+    assert _cpu_quota(tmp_path / "cpu.max") == processors
+    assert _cpu_quota(tmp_path / "absent") is None

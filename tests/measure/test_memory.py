@@ -44,6 +44,7 @@ def test_the_resident_peak_does_not_remember_what_was_freed_before() -> None:
     big[::4096] = b"x" * len(big[::4096])
     del big
     instruments = Instruments(torch.device("cpu"), "none")
+    instruments.training_begins()
     found, _, _ = instruments.finish(1.0, 1)
     assert found.peak_rss_bytes is not None
     assert found.rss_before_bytes is not None
@@ -57,7 +58,7 @@ def test_device_memory_is_counted_above_the_idle_reading() -> None:
 
 
 def test_peaks_with_and_without_warm_up_are_both_kept() -> None:
-    cuda = FakeCuda([500, 300], reserved=800, retries=2)
+    cuda = FakeCuda([500, 300], reserved=[800, 700], retries=2)
     instruments = Instruments(CUDA, _on_gpu(), cuda)
     instruments.window_begins()
     found = instruments.finish(10.0, 100)[0]

@@ -80,3 +80,19 @@ def test_a_loop_that_stopped_early_reads_only_its_own_events() -> None:
     meter.start()
     meter.mark()
     assert meter.stop() == (0.005,)
+
+
+def test_time_before_a_resume_belongs_to_no_step() -> None:
+    wall = WallMeter()
+    wall.start()
+    wall.mark()
+    time.sleep(0.2)
+    wall.resume()
+    wall.mark()
+    assert max(wall.stop()) < 0.1
+    cuda = CudaMeter(torch.device("cuda:0"), steps=2, cuda=FakeCuda())
+    cuda.start()
+    cuda.mark()
+    cuda.resume()  # another event, 5 ms on the fake clock, that no step counts
+    cuda.mark()
+    assert cuda.stop() == (0.005, 0.005)

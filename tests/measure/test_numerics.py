@@ -86,13 +86,27 @@ def test_a_recurrence_is_probed_with_a_recurrence() -> None:
 def test_switches_are_set_read_back_and_restored() -> None:
     numerics.pin_arithmetic(Arithmetic.TF32)
     tf32 = numerics.switches()
-    assert {tf32[f"{name}.fp32_precision"] for name in ("cuda.matmul", "cudnn.conv", "cudnn.rnn")} == {"tf32"}
+    assert {tf32[f"{name}.fp32_precision"] for name in ("cuda.matmul", "cuda.conv", "cuda.rnn")} == {"tf32"}
     assert {tf32[f"mkldnn.{name}.fp32_precision"] for name in ("matmul", "conv", "rnn")} == {"ieee"}
     numerics.pin_arithmetic(Arithmetic.FP32)
     assert {value for name, value in numerics.switches().items() if name.endswith("fp32_precision")} == {"ieee"}
     numerics.restore(tf32)
     assert numerics.switches() == tf32
     numerics.pin_arithmetic(Arithmetic.FP32)
+
+
+def test_contract_with_torch_private_switches() -> None:
+    """If this fails, torch has moved what pin_arithmetic sets (checked with 2.14.1): mend the adapter."""
+    numerics.pin_arithmetic(Arithmetic.TF32)
+    backends = torch.backends
+    assert backends.cuda.matmul.fp32_precision == "tf32"
+    assert backends.cudnn.conv.fp32_precision == "tf32"
+    assert backends.cudnn.rnn.fp32_precision == "tf32"
+    numerics.pin_arithmetic(Arithmetic.FP32)
+    assert backends.cuda.matmul.fp32_precision == "ieee"
+    assert backends.cudnn.conv.fp32_precision == "ieee"
+    assert backends.cudnn.rnn.fp32_precision == "ieee"
+    assert backends.mkldnn.matmul.fp32_precision == "ieee"
 
 
 def test_a_poisoned_buffer_is_found_by_name() -> None:

@@ -51,6 +51,9 @@ class TickingMeter:
     def stop(self) -> tuple[float, ...]:
         return (1.0,) + (0.25,) * (self.marks - 1)
 
+    def resume(self) -> None:
+        self.resumed_after = self.marks
+
 
 def _run(
     precision: Precision = modes.FP32, setup: Setup = SETUP, hardware: Hardware = CAPABLE, **settings: object
@@ -214,10 +217,26 @@ def test_a_precision_that_did_not_run_fails_the_trial() -> None:
 
 
 def test_the_seed_decides_everything_and_another_seed_changes_everything() -> None:
-    first, second = _run(), _run()
-    assert first.losses_sha256 == second.losses_sha256
-    assert first.parameters_sha256 == second.parameters_sha256
-    assert _run(width=17).parameters_sha256 != first.parameters_sha256
+    def digests(seed: int) -> tuple[str | None, str | None]:
+        bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+        made = TinySettings()
+        record = run_trial(
+            replace(SPEC, seed=seed),
+            lambda: Tiny(made, batch_size=8, seed=seed, device=CPU),
+            modes.FP32,
+            bench,
+        )
+        return record.losses_sha256, record.parameters_sha256
+
+    assert digests(0) == digests(0)
+    assert not set(digests(0)) & set(digests(1))
+
+
+def test_what_the_instruments_do_between_warm_up_and_window_belongs_to_no_step() -> None:
+    meter = TickingMeter()
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), meter)
+    run_trial(SPEC, lambda: Tiny(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)
+    assert meter.resumed_after == SETUP.warmup_steps
 
 
 def test_the_attestation_leaves_the_record_of_the_run_alone() -> None:

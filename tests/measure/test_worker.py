@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from suite.decode import encode
+from suite.decode import decode, encode
 from suite.errors import PrecisionUnsupported, UsageError
 from suite.measure.worker import classify, run_job
-from suite.record import Outcome
+from suite.record import Outcome, TrialRecord
 from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
 from workloads.base import DataDamaged, WorkloadUnavailable
 
@@ -24,6 +24,7 @@ from workloads.base import DataDamaged, WorkloadUnavailable
             Outcome.OUT_OF_MEMORY,
             "DefaultCPUAllocator: can't allocate memory: 9",
         ),
+        (RuntimeError("CUDA error: out of memory"), Outcome.OUT_OF_MEMORY, "CUDA error: out of memory"),
         (UsageError("unknown name."), Outcome.FAILED, "unknown name."),
         (ValueError("two\n  lines"), Outcome.FAILED, "ValueError: two lines"),
         (SystemExit(3), Outcome.FAILED, "SystemExit: 3"),
@@ -69,16 +70,34 @@ def test_settings_that_the_workload_does_not_have_are_named(capsys: pytest.Captu
     capsys.readouterr()
 
 
-def test_the_survey_describes_the_machine_without_its_names() -> None:
-    (message,) = _messages({"survey": {"device": "cpu", "variables": {"OMP_NUM_THREADS": "2", "TOKEN": "secret"}}})
+def test_the_survey_describes_the_machine_without_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("TOKEN", "secret")
+    (message,) = _messages({"survey": {"device": "cpu"}})
     survey = message["survey"]
     assert survey["device"] == "cpu"  # type: ignore[index]
     assert survey["torch"] == torch.__version__  # type: ignore[index]
-    assert survey["variables"] == {"OMP_NUM_THREADS": "2"}  # type: ignore[index]
+    assert survey["variables"]["ONEDNN_MAX_CPU_ISA"] == "AVX2"  # type: ignore[index]
     assert message["device_uuid"] is None
     assert "secret" not in str(message)
 
 
 def test_a_device_that_is_not_here_is_a_usage_error_for_the_parent() -> None:
-    (message,) = _messages({"survey": {"device": "cuda:99", "variables": {}}})
+    (message,) = _messages({"survey": {"device": "cuda:99"}})
     assert "'cuda:99' is not here" in str(message["usage"])
+
+
+@pytest.mark.parametrize("fault", ["wrong-cost", "wrong-metric"])
+def test_values_of_a_wrong_type_fail_their_own_trial(fault: str, capsys: pytest.CaptureFixture[str]) -> None:
+    record = _messages(_trial(fault=fault))[-1]["record"]
+    assert decode(TrialRecord, record, "record").spec.workload == "tiny"
+    assert record["outcome"] == "failed"  # type: ignore[index]
+    assert "is not allowed; give a value of type" in record["reason"]  # type: ignore[index]
+    capsys.readouterr()
+
+
+def test_an_error_in_the_evaluation_keeps_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    record = _messages(_trial(fault="evaluate"))[-1]["record"]
+    assert (record["outcome"], record["reason"]) == ("failed", "RuntimeError: no evaluation")  # type: ignore[index]
+    assert len(record["steps"]["seconds"]) == 5  # type: ignore[index]
+    capsys.readouterr()

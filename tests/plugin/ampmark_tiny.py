@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,9 +52,8 @@ class Tiny:
             return nn.Linear(self._settings.width, 1).to(self._device)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = generator(self._seed, "order")
-        while True:
-            rows = torch.randint(len(self._x), (self._batch_size,), generator=order).to(self._device)
+        draws = torch.randint(len(self._x), (1024, self._batch_size), generator=generator(self._seed, "order"))
+        for rows in itertools.cycle(draws.to(self._device)):
             yield self._x[rows], self._y[rows]
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -61,15 +62,19 @@ class Tiny:
         _busy(self._settings.delay_seconds)
         self._calls += 1
         if self._calls == self._settings.fault_step + 1:
-            return _FAULTS[self._settings.fault](loss)
+            return _FAULTS.get(self._settings.fault, _nothing)(loss)
         return loss
 
     def evaluate(self, model: nn.Module) -> Evaluation:
+        if self._settings.fault == "evaluate":
+            raise RuntimeError("no evaluation")
         rmse = float(nn.functional.mse_loss(model(self._x), self._y).sqrt())
-        return Evaluation({"rmse": rmse}, "rmse", False, float(self._y.std()), "mean")
+        wrong: Any = "good" if self._settings.fault == "wrong-metric" else rmse
+        return Evaluation({"rmse": wrong}, "rmse", False, float(self._y.std()), "mean")
 
     def cost(self) -> Cost:
-        return Cost(samples=self._batch_size, tokens=None, flops=6 * self._batch_size * self._settings.width)
+        flops: Any = 6 * self._batch_size * self._settings.width
+        return Cost(self._batch_size, None, flops / 1 if self._settings.fault == "wrong-cost" else flops)
 
 
 def _busy(seconds: float) -> None:
@@ -125,8 +130,11 @@ def _out_of_memory(loss: Tensor) -> Tensor:
     return loss + torch.empty(1 << 50).sum()
 
 
+def _nothing(loss: Tensor) -> Tensor:
+    return loss
+
+
 _FAULTS = {
-    "none": lambda loss: loss,
     "raise": _raise,
     "exit": lambda loss: os._exit(7),
     "kill": _kill,
