@@ -133,7 +133,7 @@ def compare(
     failing = _fail_on(fail_on)
     verdicts = api.compare(_load(place, base), _load(place, candidate))
     _say(verdicts, as_json)
-    raise typer.Exit(exit_code(verdicts, failing))
+    raise typer.Exit(verdicts.exit_status(failing))
 
 
 @app.command(epilog="Example: ampmark gate --baseline main --fail-on regressed,inconclusive")
@@ -157,7 +157,7 @@ def gate(
     page = api.report(candidate, home=place, verdicts=verdicts)
     _say(verdicts, as_json)
     print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
-    raise typer.Exit(exit_code(verdicts, failing))
+    raise typer.Exit(verdicts.exit_status(failing))
 
 
 @app.command("list", epilog="Example: ampmark list --json")
@@ -219,20 +219,6 @@ def list_baselines(home: HomeOption = None, as_json: JsonOption = False) -> None
         _print_json([encode(approval) for approval in approvals])
     else:
         terminal.print_baselines(approvals)
-
-
-def exit_code(verdicts: Any, failing: frozenset[str]) -> int:
-    """The status for a comparison: the worst thing it says that the caller wants to fail on."""
-    from suite.judge.findings import Verdict
-
-    judged = sum(map(verdicts.count, (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)))
-    if verdicts.count(Verdict.REGRESSED) and "regressed" in failing:
-        return 1
-    if verdicts.count(Verdict.FAILED):
-        return 4
-    if not judged or verdicts.count(Verdict.INCOMPARABLE):
-        return 2
-    return 3 if verdicts.count(Verdict.INCONCLUSIVE) and "inconclusive" in failing else 0
 
 
 def _fail_on(text: str) -> frozenset[str]:

@@ -12,7 +12,8 @@ from suite import catalog, profiles
 from suite.decode import decode
 from suite.measure import precision
 from suite.measure.meters import WallMeter
-from suite.measure.trial import make_optimizer, train
+from suite.measure.optimizer import make_optimizer
+from suite.measure.trial import train
 
 STANDARD = profiles.load("standard")
 CPU = torch.device("cpu")

@@ -88,6 +88,20 @@ class Verdicts:
         against = f"baseline {self.baseline!r} (run {self.base_run})" if self.baseline else f"run {self.base_run}"
         return f"{counted}{extra} on {self.device}, against {against}"
 
+    def exit_status(self, fail_on: frozenset[str]) -> int:
+        """The worst that this comparison says and the caller wants to fail on, as the command line's exit status.
+
+        0 fine · 1 regressed · 2 nothing judged, or something that cannot be compared · 3 inconclusive · 4 failed.
+        """
+        judged = sum(map(self.count, _COUNTED))
+        if self.count(Verdict.REGRESSED) and "regressed" in fail_on:
+            return 1
+        if self.count(Verdict.FAILED):
+            return 4
+        if not judged or self.count(Verdict.INCOMPARABLE):
+            return 2
+        return 3 if self.count(Verdict.INCONCLUSIVE) and "inconclusive" in fail_on else 0
+
 
 _COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
 _NAMED = (Verdict.FAILED, Verdict.INCOMPARABLE, Verdict.NOT_MEASURED)

@@ -19,16 +19,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from suite.measure import numerics
 from suite.measure.device import Arithmetic, Hardware, native_or_reason
 from suite.measure.memory import Instruments
 from suite.measure.meters import Meter, meter_for
+from suite.measure.optimizer import make_optimizer, set_learning_rate
 from suite.measure.precision import Policy, Precision
 from suite.measure.window import warmup_cut
 from suite.record import Attestation, Outcome, Quality, StepTrace, TrialRecord
-from suite.spec import OptimizerSpec, ScheduleSpec, Setup, TrialSpec
+from suite.spec import Setup, TrialSpec
 from workloads.base import Workload, derive_seed
 
 __all__ = ["Bench", "run_trial", "train"]
@@ -138,59 +139,6 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             meter.mark()
         return meter.stop(), losses.cpu()
-
-
-def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> Optimizer:
-    """The optimizer of the spec, over all parameters that are trained."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if spec.name == "sgd":
-        sgd = SGD(
-            parameters,
-            lr=spec.learning_rate,
-            momentum=spec.momentum,
-            weight_decay=spec.weight_decay,
-            fused=spec.fused,
-        )
-        _zero_momentum(sgd)
-        return sgd
-    return AdamW(
-        parameters,
-        lr=spec.learning_rate,
-        betas=(spec.beta1, spec.beta2),
-        eps=spec.epsilon,
-        weight_decay=spec.weight_decay,
-        fused=spec.fused,
-    )
-
-
-def _zero_momentum(sgd: SGD) -> None:
-    """Give every parameter its momentum buffer before the first step, which then does what it always does.
-
-    Fused SGD allocates the buffers uninitialised in its first step and fills them in the kernel; if that step
-    overflowed, the kernel fills nothing and every later step uses whatever was in that memory (torch 2.14.1:
-    docs/decisions/0006). From zero the first applied step gives momentum · 0 + gradient, the same as from none.
-    """
-    for group in sgd.param_groups:
-        if group["momentum"]:
-            for parameter in group["params"]:
-                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-
-def set_learning_rate(optimizer: Optimizer, setup: Setup, step: int) -> None:
-    """The schedule's rate for this step; it advances on every step, skipped or not, so that all modes see the same."""
-    rate = setup.optimizer.learning_rate * schedule_factor(setup.schedule, step, setup.steps)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def schedule_factor(schedule: ScheduleSpec, step: int, steps: int) -> float:
-    """Share of the full learning rate at `step` (from 0): a linear ramp, then constant or half a cosine to 0."""
-    if step < schedule.warmup_steps:
-        return (step + 1) / schedule.warmup_steps
-    if schedule.kind == "constant":
-        return 1.0
-    progress = (step - schedule.warmup_steps) / max(1, steps - schedule.warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def step_trace(step_seconds: tuple[float, ...], losses: Tensor, policy: Policy, minimum_warmup: int) -> StepTrace:

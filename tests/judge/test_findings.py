@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from suite.decode import decode, encode
 from suite.judge.findings import ORDER, Finding, Verdict, Verdicts
 
@@ -61,3 +63,26 @@ def test_verdict_json_holds_everything_and_can_be_read_back() -> None:
     sent = json.loads(json.dumps(encode(made), allow_nan=False))
     assert sent["findings"][0]["verdict"] == "regressed"
     assert decode(Verdicts, sent, "verdict.json") == made
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "fail_on", "status"),
+    [
+        ((Verdict.UNCHANGED,), "regressed", 0),
+        ((Verdict.IMPROVED, Verdict.INCONCLUSIVE), "regressed", 0),
+        ((Verdict.UNCHANGED, Verdict.NOT_MEASURED), "regressed", 0),
+        ((Verdict.REGRESSED, Verdict.FAILED, Verdict.INCOMPARABLE), "regressed", 1),
+        ((Verdict.REGRESSED,), "inconclusive", 0),
+        ((Verdict.NOT_MEASURED,), "regressed", 2),
+        ((), "regressed", 2),
+        ((Verdict.UNCHANGED, Verdict.INCOMPARABLE), "regressed", 2),
+        ((Verdict.UNCHANGED, Verdict.INCONCLUSIVE), "regressed,inconclusive", 3),
+        ((Verdict.FAILED, Verdict.INCONCLUSIVE), "regressed,inconclusive", 4),
+    ],
+)
+def test_the_exit_status_is_the_worst_that_the_caller_wants_to_fail_on(
+    verdicts: tuple[Verdict, ...], fail_on: str, status: int
+) -> None:
+    findings = tuple(Finding("gpt", "fp32", "step_seconds", verdict) for verdict in verdicts)
+    said = Verdicts("a", "b", None, "f", "d", 0.01, 0.05, 0.02, findings)
+    assert said.exit_status(frozenset(fail_on.split(","))) == status

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from suite.measure.device import Arithmetic
+from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Policy, Precision
 from suite.measure.scaling import RecordingScaler
-from suite.measure.trial import make_optimizer
 from suite.spec import OptimizerSpec, ScalerSpec
 
 CPU = torch.device("cpu")
