@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from suite import catalog, profiles, runner, store
 from suite.decode import encode
-from suite.errors import NoBaseline, UnwritableResults, UsageError
+from suite.errors import NoBaseline, ResultsError, UnwritableResults, UsageError
 from suite.files import write_atomically
 from suite.home import Home
 from suite.runner import Event, Finished, Machine
@@ -165,8 +166,8 @@ def report(
     if verdicts is None:
         try:
             verdicts = gate(candidate, home=home, baseline=baseline)
-        except NoBaseline as error:
-            notice = str(error)
+        except (NoBaseline, ResultsError) as error:
+            notice = str(error)  # the run's own numbers are worth a report all the same
     folder = home.reports / candidate.info.run
     page = render(candidate, verdicts, folder, notice)
     if verdicts is not None:
@@ -184,11 +185,9 @@ def check_writable(home: Home) -> None:
         UnwritableResults: a folder cannot be made or written to.
     """
     for folder in (home.results, home.reports):
-        probe = folder / ".writable"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
+            tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise UnwritableResults(
                 f"{folder} cannot be written to ({error.strerror}); give another folder with --out."

@@ -6,10 +6,13 @@ Exit codes: 0 fine · 1 regressed · 2 usage, no data, incomparable · 3 inconcl
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shlex
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +49,10 @@ FailOption = Annotated[str, typer.Option("--fail-on", help="Verdicts that fail: 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (None: of this process); an ampmark error is one line on stderr and exit status 2."""
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show × shows ? instead; a table is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
         app(arguments)
     except SuiteError as error:
@@ -54,6 +61,12 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("ampmark: interrupted.", file=sys.stderr)
         sys.exit(130)
+    # Whatever else happens must not end with Python's own status 1, which means "regressed" here.
+    except Exception as error:  # noqa: BLE001
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        print(f"ampmark: an error in ampmark itself ({what}); please report it.", file=sys.stderr)
+        sys.exit(2)
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -99,11 +112,12 @@ def run(
         except api.RunInterruptedError as interruption:
             display.interrupted(interruption.run)
             raise typer.Exit(130) from None
+    if not as_json:
+        terminal.print_run(finished)
     page = api.report(finished, home=place)
     if as_json:
         _print_json({"run": finished.info.run, "report": str(page), "trials": _rows(finished.trials)})
     else:
-        terminal.print_run(finished)
         print(f"\nreport: {page}")
     broken = [outcome for outcome in finished.trials["outcome"] if Outcome(outcome).broken]
     raise typer.Exit(4 if broken else 0)
@@ -231,14 +245,15 @@ def _fail_on(text: str) -> frozenset[str]:
 
 
 def _seeds(text: str | None) -> list[int]:
-    try:
-        return [int(part) for part in (text or "").split(",") if part.strip()]
-    except ValueError:
-        raise UsageError(f"--seeds {text!r} is not a list of whole numbers; give something like 0,1,2.") from None
+    if text is None:
+        return []
+    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", text):
+        raise UsageError(f"--seeds {text!r} is not a list of whole numbers; give something like 0,1,2.")
+    return [int(part) for part in text.split(",")]
 
 
 def _refuse_with_resume(*choices: object) -> None:
-    if any(choices):
+    if any(choice is not None and choice != [] for choice in choices):
         raise UsageError("--resume completes a run as it was planned; leave out every other choice.")
 
 
@@ -280,7 +295,8 @@ def _say(verdicts: Any, as_json: bool) -> None:
 
 
 def _rows(frame: Any) -> Any:
-    return json.loads(frame.to_json(orient="records"))
+    # Not DataFrame.to_json, which rounds to ten decimals.
+    return encode(frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
 def _print_json(document: Any) -> None:

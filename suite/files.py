@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.errors import DamagedResults, NewerSchema, NoResults, UnwritableResults
+from suite.errors import DamagedResults, NewerSchema, NoResults, UnwritableResults, UsageError
 from suite.record import SCHEMA
 
 if TYPE_CHECKING:
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = [
     "check_sha256",
     "drop_unfinished_line",
+    "lock",
     "read_json",
+    "read_parquet",
     "read_text",
     "refuse_newer",
     "sha256",
@@ -41,7 +45,7 @@ def read_json(path: Path, text: str, place: str = "") -> dict[str, Any]:
     """A JSON table read from `path`; `place` names the line in messages."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedResults(
             f"{path}{place} is damaged ({error}); restore it from a copy or delete the run."
         ) from error
@@ -59,10 +63,40 @@ def refuse_newer(path: Path, data: dict[str, Any]) -> None:
 
 def check_sha256(path: Path, expected: str) -> None:
     """Raise DamagedResults where a sealed file is missing or changed."""
-    if not path.exists():
+    if not path.is_file():
         raise DamagedResults(f"{path} is missing from a sealed run; restore it from a copy or delete the run.")
     if sha256(path) != expected:
         raise DamagedResults(f"{path} is not the file that was sealed; restore it from a copy or delete the run.")
+
+
+def read_parquet(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """A sealed frame with these columns and types."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, columns=list(columns)).astype(dict(columns))
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedResults(
+            f"{path} is not the table it should be ({error}); restore it from a copy or delete the run."
+        ) from error
+
+
+def lock(folder: Path) -> int:
+    """Hold a run's folder for writing until the descriptor returned is closed, or its process ends.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    try:
+        held = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise UsageError(f"run {folder.name} is being written by another process; wait for it or end it.") from None
+    return held
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

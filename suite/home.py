@@ -18,7 +18,7 @@ class Home:
     @classmethod
     def choose(cls, given: Path | None = None) -> Home:
         """The given folder, else AMPMARK_HOME, else the current directory."""
-        return cls(given or Path(os.environ.get("AMPMARK_HOME") or "."))
+        return cls((given or Path(os.environ.get("AMPMARK_HOME") or ".")).expanduser())
 
     @property
     def results(self) -> Path:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -94,6 +95,15 @@ class StepTrace:
     warmup_steps: int
     """How many first steps are not timed."""
 
+    def __post_init__(self) -> None:
+        lengths = {len(self.seconds), len(self.losses), len(self.gradient_norms), len(self.overflowed)}
+        lengths |= set() if self.scales is None else {len(self.scales)}
+        if len(lengths) != 1 or not 0 <= self.warmup_steps < len(self.seconds):
+            raise ValueError(
+                f"series of {sorted(lengths)} steps with {self.warmup_steps} of warm-up do not make a trace; "
+                "every series has one entry per step, and at least one step is timed."
+            )
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -139,6 +149,13 @@ class Quality:
     baseline: float
     """The primary metric of a predictor that ignores the input."""
     baseline_name: str
+
+    def __post_init__(self) -> None:
+        if self.primary not in self.metrics:
+            found = sorted(self.metrics)
+            raise ValueError(f"evaluate() returned {found} and not its primary {self.primary!r}; add it.")
+        if not math.isfinite(self.baseline):
+            raise ValueError(f"evaluate() returned the baseline {self.baseline}; give a finite number.")
 
 
 @dataclass(frozen=True)
@@ -255,3 +272,9 @@ class TrialRecord:
     cautions: tuple[Caution, ...] = ()
     log_tail: str | None = None
     """Last lines of the process's output, where the trial did not end well."""
+
+    def __post_init__(self) -> None:
+        for name in ("samples_per_step", "tokens_per_step", "flops_per_step"):
+            value = getattr(self, name)
+            if isinstance(value, int) and not 0 < value < 2**63:
+                raise ValueError(f"{name} is {value}; cost() must give numbers above 0 and below 2^63.")

@@ -96,7 +96,7 @@ def _run_trial(index: int, spec: TrialSpec, device_uuid: str | None) -> Iterator
     record = None
     for message in job:
         if "record" in message:
-            record = decode(TrialRecord, message["record"], "the trial's record")  # the worker has checked it
+            record = decode(TrialRecord, message["record"], "the trial's record")  # which the worker has checked
         elif "phase" in message:
             yield Phase(spec, message["phase"])
     if record is None:

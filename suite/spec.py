@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,10 @@ __all__ = ["OptimizerSpec", "Plan", "Profile", "ScalerSpec", "ScheduleSpec", "Se
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "cosine")
+LARGEST_COUNT = 10**6
+"""Of steps, repeats and the like: more is a slip of the finger."""
+LONGEST_SECONDS = 30 * 24 * 3600.0
+"""A month, for one trial."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Setup:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation"):
-            _positive(name, getattr(self, name))
+            _positive(name, getattr(self, name), LARGEST_COUNT)
         if not 0 <= self.warmup_steps < self.steps:
             raise UsageError(
                 f"warmup_steps {self.warmup_steps} leaves no step of {self.steps} to time; make it smaller than steps."
@@ -127,8 +132,8 @@ class Profile:
     scaler: ScalerSpec = field(default_factory=ScalerSpec)
 
     def __post_init__(self) -> None:
-        _positive("repeats", self.repeats)
-        _positive("timeout_seconds", self.timeout_seconds)
+        _positive("repeats", self.repeats, LARGEST_COUNT)
+        _positive("timeout_seconds", self.timeout_seconds, LONGEST_SECONDS)
         for name in ("precisions", "workloads", "seeds"):
             if not getattr(self, name):
                 raise UsageError(f"{name} is empty; name at least one.")
@@ -174,6 +179,10 @@ class Plan:
     device: str
     trials: tuple[TrialSpec, ...]
 
+    def __post_init__(self) -> None:
+        if not 0 < len(self.trials) <= LARGEST_COUNT:
+            raise UsageError(f"the plan has {len(self.trials)} trials; choose from 1 to {LARGEST_COUNT}.")
+
 
 def expand(
     profile: Profile,
@@ -199,9 +208,9 @@ def expand(
         if name not in profile.workloads:
             raise UsageError(f"profile {profile.name!r} has no workload {name!r}; {nearest(name, profile.workloads)}")
     if repeats is not None:
-        _positive("--repeats", repeats)
+        _positive("--repeats", repeats, LARGEST_COUNT)
     if timeout_seconds is not None:
-        _positive("--timeout", timeout_seconds)
+        _positive("--timeout", timeout_seconds, LONGEST_SECONDS)
     modes = tuple(dict.fromkeys(precisions)) or tuple(dict.fromkeys(profile.precisions))
     drawn = tuple(dict.fromkeys(seeds)) or tuple(dict.fromkeys(profile.seeds))
     for seed in drawn:
@@ -228,9 +237,11 @@ def expand(
     return Plan(profile=profile.name, device=device, trials=tuple(trials))
 
 
-def _positive(name: str, value: Any) -> None:
+def _positive(name: str, value: Any, largest: float = math.inf) -> None:
     if not value > 0:
         raise UsageError(f"{name} is {value}; give a number above 0.")
+    if value > largest or not math.isfinite(value):
+        raise UsageError(f"{name} is {value}; give a finite number up to {largest:g}.")
 
 
 def _one_of(name: str, value: str, known: Iterable[str]) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +23,9 @@ from suite.errors import DamagedResults, NoResults, UsageError
 from suite.files import (
     check_sha256,
     drop_unfinished_line,
+    lock,
     read_json,
+    read_parquet,
     read_text,
     refuse_newer,
     sha256,
@@ -55,6 +59,11 @@ class RunInfo:
     files: Mapping[str, str] | None = None
     """File name -> SHA-256, once sealed."""
 
+    def __post_init__(self) -> None:
+        # The id becomes part of paths.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.run):
+            raise ValueError(f"the run's id {self.run!r} is no name; it has letters, digits, dots, dashes and _.")
+
     @property
     def fingerprint(self) -> str:
         """The machine's fingerprint."""
@@ -80,6 +89,7 @@ class RunWriter:
         self.folder = folder
         self.info = info
         self.records = list(records)
+        self._release = weakref.finalize(self, os.close, lock(folder))
 
     @property
     def finished(self) -> frozenset[str]:
@@ -109,6 +119,7 @@ class RunWriter:
             "files": {name: sha256(self.folder / name) for name in _SEALED_FILES},
         }
         write_atomically(self.folder / "run.json", json.dumps(sealed, indent=1).encode())
+        self._release()
         return load_run(self.folder)
 
 
@@ -156,12 +167,12 @@ def load_run(folder: Path) -> Run:
     info = _read_info(folder)
     if info.files is None:
         return Run(folder, info, *_frames(_read_journal(folder), info.run))
-    import pandas as pd
-
+    if set(info.files) != set(_SEALED_FILES):
+        raise DamagedResults(f"{folder / 'run.json'} does not seal {', '.join(_SEALED_FILES)}; restore it from a copy.")
     for name, expected in info.files.items():
         check_sha256(folder / name, expected)
-    trials = pd.read_parquet(folder / "trials.parquet").astype(TRIAL_COLUMNS)
-    return Run(folder, info, trials, pd.read_parquet(folder / "steps.parquet").astype(STEP_COLUMNS))
+    trials, steps = folder / "trials.parquet", folder / "steps.parquet"
+    return Run(folder, info, read_parquet(trials, TRIAL_COLUMNS), read_parquet(steps, STEP_COLUMNS))
 
 
 def list_runs(results: Path) -> list[RunInfo]:
@@ -176,19 +187,25 @@ def find_run(results: Path, name: str) -> Path:
     Raises:
         NoResults: nothing fits, or more than one does.
     """
-    as_path = Path(name)
-    if (as_path / "run.json").exists():
-        return as_path
+    if name and _is_run(Path(name)):
+        return Path(name)
     runs = sorted(path.parent for path in (results / "runs").glob("*/run.json"))
     if not runs:
         raise NoResults(f"no runs are stored under {results}; run `ampmark run` first, or give --home.")
     if name == "latest":
         return runs[-1]
-    found = [folder for folder in runs if folder.name.startswith(name)]
+    found = [folder for folder in runs if name and folder.name.startswith(name)]
     if len(found) != 1:
         what = "no run" if not found else f"{len(found)} runs"
         raise NoResults(f"{what} under {results} begin with {name!r}; `ampmark list` shows their ids.")
     return found[0]
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / "run.json").exists()
+    except OSError:
+        return False  # too long to be a path
 
 
 def _frames(records: list[TrialRecord], run: str) -> tuple[pd.DataFrame, pd.DataFrame]:

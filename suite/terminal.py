@@ -102,30 +102,77 @@ class RunDisplay:
 
 
 def print_run(run: Run) -> None:
-    """One row per cell, repeats and seeds taken together."""
+    """One row per cell, repeats and seeds taken together; a narrow terminal sees fewer columns, whole ones."""
     console = _console()
-    table = Table(title=f"run {run.info.run} on {run.info.environment.device_name}", title_justify="left")
-    for name in ("workload", "precision", "outcome"):
-        table.add_column(name, no_wrap=True)
+    console.print(f"run {run.info.run} on {run.info.environment.device_name}")
     layer, memory = _memory_layer(run.trials)
-    for name in ("step", "samples/s", "× fp32", memory, "overflows", "loss", "quality (baseline)"):
-        table.add_column(name, justify="right")
+    columns = [
+        "workload",
+        "precision",
+        "outcome",
+        "step",
+        "samples/s",
+        "× fp32",
+        memory,
+        "overflows",
+        "loss",
+        "quality",
+    ]
+    rows, reasons = _cell_rows(run, layer)
+    table = _table(columns, rows)
+    unlimited = console.options.update(width=10_000)
+    for dropped in ("loss", memory, "samples/s", "× fp32", "overflows"):
+        if console.measure(table, options=unlimited).maximum <= console.width:
+            break
+        place = columns.index(dropped)
+        columns.pop(place)
+        rows = [[*row[:place], *row[place + 1 :]] for row in rows]
+        table = _table(columns, rows)
+    console.print(table)
+    for meaning in _quality_meanings(run.trials):
+        console.print(meaning)
+    for reason, cells in reasons.items():
+        console.print(f"{', '.join(cells)}: {reason}")
+    if run.info.sealed_at is None:
+        console.print(f"incomplete: {len(run.trials)} of {len(run.info.plan.trials)} trials; --resume completes it.")
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> Table:
+    table = Table()
+    for name in columns:
+        table.add_column(
+            name, no_wrap=True, justify="left" if name in ("workload", "precision", "outcome") else "right"
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _cell_rows(run: Run, layer: str) -> tuple[list[list[str]], dict[str, list[str]]]:
+    """Texts of every cell, and for each reason the cells it stands for."""
     cells = run.trials.groupby(["workload", "precision"], sort=False)
     reference = {
         workload: rows["step_seconds_median"].median()
         for (workload, precision), rows in cells
         if precision == "fp32" and set(rows["outcome"]) == {Outcome.OK.value}
     }
-    reasons: dict[str, list[str]] = {}
+    texts, reasons = [], dict[str, list[str]]()
     for (workload, precision), rows in cells:
-        table.add_row(*_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan), layer))
+        texts.append(_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan), layer))
         for reason in dict.fromkeys(rows["reason"].dropna()):
             reasons.setdefault(reason, []).append(f"{workload} × {precision}")
-    console.print(table)
-    for reason, cells_of in reasons.items():
-        console.print(f"{', '.join(cells_of)}: {reason}")
-    if run.info.sealed_at is None:
-        console.print(f"incomplete: {len(run.trials)} of {len(run.info.plan.trials)} trials; --resume completes it.")
+    return texts, reasons
+
+
+def _quality_meanings(trials: Any) -> list[str]:
+    """What the numbers under `quality` are, once per workload."""
+    measured = trials.dropna(subset=["quality_metric"]).drop_duplicates("workload")
+    return [
+        f"{row['workload']}: quality is held-out {row['quality_metric']}, "
+        f"{'higher' if row['quality_higher_is_better'] else 'lower'} is better; "
+        f"{row['quality_baseline_name']} has {_number(row['quality_baseline'])}"
+        for _, row in measured.iterrows()
+    ]
 
 
 def print_verdicts(verdicts: Verdicts) -> None:
@@ -148,7 +195,10 @@ def print_list(
 ) -> None:
     """Stored runs and what can be run."""
     console = _console()
-    table = Table("run", "created (UTC)", "trials", "profile", "device", "state", title="runs", title_justify="left")
+    table = Table()
+    table.add_column("run", no_wrap=True)
+    for name in ("created (UTC)", "trials", "profile", "device", "state"):
+        table.add_column(name)
     for info in runs:
         state = "complete" if info.sealed_at else "cut short"
         plan = info.plan
@@ -163,7 +213,9 @@ def print_list(
 
 def print_baselines(approvals: Iterable[Approval]) -> None:
     """Approved baselines."""
-    table = Table("name", "run", "device", "approved (UTC)", "reason", title="baselines", title_justify="left")
+    table = Table()
+    for name in ("name", "run", "device", "approved (UTC)", "reason"):
+        table.add_column(name, no_wrap=name == "run")
     for approval in approvals:
         table.add_row(approval.name, approval.run, approval.device, approval.approved_at[:19], approval.reason)
     _console().print(table)
@@ -202,7 +254,7 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
         return [workload, precision, outcomes, *[""] * 7]
     seconds = measured["step_seconds_median"].median()
     memory = measured[memory_layer].max()
-    first, overflows = measured.iloc[0], measured["overflow_count"]
+    overflows = measured["overflow_count"]
     # An emulated step says nothing about hardware speed.
     ranked = set(measured["outcome"]) == {Outcome.OK.value}
     return [
@@ -215,7 +267,7 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
         "" if _missing(memory) else f"{memory / 2**20:.0f} MiB",
         " … ".join(str(count) for count in sorted({overflows.min(), overflows.max()})),
         f"{_number(measured['first_loss'].mean())} → {_number(measured['final_loss'].mean())}",
-        f"{first['quality_metric']} {_number(measured['quality'].mean())} ({_number(first['quality_baseline'])})",
+        _number(measured["quality"].mean()),
     ]
 
 

@@ -76,7 +76,7 @@ def test_run_stores_shows_and_reports(profile: Path, tmp_path: Path, capsys: pyt
     assert printed.rstrip().endswith(f"report: {page}")
     assert page.stat().st_size > 10_000
     assert {path.name for path in run.iterdir()} == {
-        "logs", "profile.toml", "run.json", "steps.parquet", "trials.jsonl", "trials.parquet"
+        ".lock", "logs", "profile.toml", "run.json", "steps.parquet", "trials.jsonl", "trials.parquet"
     }  # fmt: skip
     trials = pd.read_parquet(run / "trials.parquet")
     assert list(trials["outcome"])[:2] == ["ok", "unsupported"]
@@ -185,6 +185,12 @@ def _install_slower_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (("run", "--profile", "qiuck"), "profile 'qiuck' is not known; did you mean 'quick'?"),
         (("run", "--profile", "absent.toml"), "profile absent.toml cannot be read"),
         (("run", "--seeds", "1,x"), "--seeds '1,x' is not a list of whole numbers"),
+        (("run", "--seeds", ",,"), "--seeds ',,' is not a list of whole numbers"),
+        (("run", "--timeout", "inf"), "--timeout is inf; give a finite number up to 2.592e+06."),
+        (("run", "--repeats", 10**9), "--repeats is 1000000000; give a finite number up to 1e+06."),
+        (("run", "--resume", "latest", "--repeats", 0), "--resume completes a run as it was planned"),
+        (("show", ""), "no run under "),
+        (("show", "a" * 5000), "no run under "),
         (("run", "--device", "gpu"), "--device 'gpu' is not known; give cpu, cuda or cuda:N."),
         (("run", "--repeats", 0), "--repeats is 0; give a number above 0."),
         (("run", "--resume", "x", "--workload", "gpt"), "--resume completes a run as it was planned"),
@@ -290,3 +296,51 @@ def test_ctrl_c_keeps_what_finished_and_resume_completes_it(tmp_path: Path, caps
     assert "incomplete: 1 of 3 trials" in capsys.readouterr().out
     assert ampmark("run", "--resume", "latest", "--home", tmp_path) == 0
     assert len(pd.read_parquet(_only_run(tmp_path) / "trials.parquet")) == 3
+
+
+def test_a_run_that_is_still_being_written_cannot_be_resumed_by_another_process(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _only_run(home)
+    _cut_short(run, trials=2)
+    hold = f"import sys, time; from suite.files import lock; from pathlib import Path; lock(Path({str(run)!r}))"
+    command = [sys.executable, "-c", hold + "; print('held', flush=True); time.sleep(60)"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert ampmark("run", "--resume", "latest", "--home", home) == 2
+        holder.kill()
+    assert "is being written by another process; wait for it or end it." in capsys.readouterr().err
+    assert ampmark("run", "--resume", "latest", "--home", home) == 0
+
+
+def test_a_damaged_baseline_costs_the_comparison_and_not_the_report(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    (path,) = (home / "results" / "baselines").glob("*/*/baseline.json")
+    path.write_text("{", encoding="utf-8")
+    assert ampmark("report", "--home", home) == 0
+    page = Path(capsys.readouterr().out.splitlines()[-1])
+    assert "baseline.json is damaged" in page.read_text(encoding="utf-8")
+    assert not (page.parent / "verdict.json").exists()
+    assert ampmark("gate", "--home", home) == 2
+
+
+def test_an_error_in_ampmark_itself_is_never_the_status_of_a_regression(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr("suite.terminal.print_run", broken)
+    assert ampmark("show", "--home", home) == 2
+    assert "an error in ampmark itself (RuntimeError: unforeseen)" in capsys.readouterr().err
+
+
+def test_json_keeps_every_digit(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("show", "--home", home, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)["trials"]
+    stored = pd.read_parquet(_only_run(home) / "trials.parquet")
+    assert [trial["step_seconds_median"] for trial in shown] == list(stored["step_seconds_median"])
+    assert shown[0]["energy_joules"] is None

@@ -190,11 +190,16 @@ RECORDS = st.builds(
     reason=st.none() | TEXTS,
     emulation=st.none() | TEXTS,
     total_seconds=st.none() | FLOATS,
-    samples_per_step=SIZES,
+    samples_per_step=st.none() | st.integers(1, 2**62),
     steps=st.none() | _traces(),
     memory=st.builds(Memory, peak_allocated_bytes=SIZES, reasons=st.dictionaries(TEXTS, TEXTS)),
     energy=st.builds(Energy, joules=st.none() | FLOATS, reason=st.none() | TEXTS),
-    quality=st.none() | st.builds(Quality, st.dictionaries(TEXTS, FLOATS), TEXTS, st.booleans(), FLOATS, TEXTS),
+    quality=st.none()
+    | st.builds(
+        lambda metrics, baseline: Quality(metrics, next(iter(metrics)), True, baseline, "nothing"),
+        st.dictionaries(TEXTS, FLOATS, min_size=1),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
     attestation=st.none()
     | st.builds(Attestation, TEXTS, st.dictionaries(TEXTS, st.integers()), st.dictionaries(TEXTS, FLOATS)),
     cautions=st.lists(st.builds(Caution, TEXTS, TEXTS), max_size=3).map(tuple),

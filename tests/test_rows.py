@@ -111,7 +111,17 @@ def test_a_rate_of_an_unknown_number_of_samples_or_tokens_is_missing() -> None:
 def test_overflows_before_the_first_applied_step_are_calibration(
     flags: str, skips: bool, expected: tuple[int, int]
 ) -> None:
-    trace = replace(_trace(), overflowed=_flags(flags), skips_overflow=skips)
+    steps = len(flags)
+    trace = replace(
+        _trace(),
+        seconds=(0.1,) * steps,
+        losses=(1.0,) * steps,
+        gradient_norms=(1.0,) * steps,
+        scales=None,
+        overflowed=_flags(flags),
+        skips_overflow=skips,
+        warmup_steps=1,
+    )
     assert overflow_counts(trace) == expected
 
 

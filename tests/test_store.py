@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def test_plain_pandas_reads_the_files_with_the_documented_types(tmp_path: Path) 
 
 @pytest.mark.parametrize("sealed", [True, False])
 def test_a_run_without_a_single_trial_has_empty_frames_of_the_same_form(tmp_path: Path, sealed: bool) -> None:
-    writer = _open(tmp_path, [])
+    writer = create_run(tmp_path, records.plan(RECORDS), records.environment(), "test")
     run = writer.seal() if sealed else load_run(writer.folder)
     assert (len(run.trials), len(run.steps)) == (0, 0)
     assert {name: str(kind) for name, kind in run.trials.dtypes.items()} == TRIAL_COLUMNS
@@ -318,7 +319,7 @@ def test_a_file_where_the_results_folder_should_be_is_refused(tmp_path: Path) ->
 
 @pytest.mark.parametrize("blocked", ["trials.jsonl", "logs/gpt-fp32-s0-r0.txt"])
 def test_a_trial_that_cannot_be_kept_is_an_error_and_not_a_loss_in_silence(tmp_path: Path, blocked: str) -> None:
-    writer = _open(tmp_path, [])
+    writer = create_run(tmp_path, records.plan(RECORDS), records.environment(), "test")
     (writer.folder / blocked).unlink(missing_ok=True)
     (writer.folder / blocked).mkdir()
     message = _refusal(UnwritableResults, writer.append, RECORDS[0], "")
@@ -333,3 +334,25 @@ def test_a_run_that_cannot_be_sealed_says_so(tmp_path: Path, blocked: str) -> No
     (writer.folder / blocked).mkdir()
     message = _refusal(UnwritableResults, writer.seal)
     assert message == f"{writer.folder} cannot be written to (Is a directory); give another folder with --out."
+
+
+@pytest.mark.parametrize("files", [{}, {"trials.jsonl": "0"}])
+def test_a_seal_that_does_not_cover_the_files_is_damage(tmp_path: Path, files: dict[str, str]) -> None:
+    path = _open(tmp_path).seal().folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"files": files}), encoding="utf-8")
+    assert "does not seal trials.jsonl, trials.parquet, steps.parquet" in _refusal(
+        DamagedResults, load_run, path.parent
+    )
+
+
+def test_an_id_that_is_a_path_is_damage(tmp_path: Path) -> None:
+    path = _open(tmp_path).seal().folder / "run.json"
+    described = json.loads(path.read_text(encoding="utf-8")) | {"run": "../../elsewhere"}
+    path.write_text(json.dumps(described), encoding="utf-8")
+    assert "is no name" in _refusal(DamagedResults, load_run, path.parent)
+
+
+def test_json_too_deep_to_read_is_damage(tmp_path: Path) -> None:
+    path = _open(tmp_path).folder / "run.json"
+    path.write_text("[" * 200_000, encoding="utf-8")
+    assert "is damaged" in _refusal(DamagedResults, load_run, path.parent)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import records
+from rich.console import Console
 
 from suite.api import Planned
 from suite.judge.baseline import Approval
@@ -66,13 +67,13 @@ def test_a_run_has_one_row_per_cell_with_its_numbers(capsys: Capture) -> None:
         "peak allocated",
         "overflows",
         "loss",
-        "quality (baseline)",
+        "quality",
     ]
     assert fp32 == [
-        "gpt", "fp32", "ok", "200 ms", "20", "1.00", "", "0", "12 → 1", "accuracy 0.75 (0.5)"
+        "gpt", "fp32", "ok", "200 ms", "20", "1.00", "", "0", "12 → 1", "0.75"
     ]  # fmt: skip
     assert bf16 == [
-        "gpt", "bf16", "ok", "50 ms", "80", "4.00", "5 MiB", "2", "12 → 1", "accuracy 0.85 (0.5)"
+        "gpt", "bf16", "ok", "50 ms", "80", "4.00", "5 MiB", "2", "12 → 1", "0.85"
     ]  # fmt: skip
 
 
@@ -349,3 +350,18 @@ def test_a_quiet_display_leaves_stdout_to_the_document(capsys: Capture) -> None:
     printed = capsys.readouterr()
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_a_narrow_terminal_sees_fewer_columns_and_whole_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, width: int
+) -> None:
+    monkeypatch.setattr("suite.terminal._console", lambda: Console(width=width, highlight=False, markup=False))
+    printed = _printed_run(capsys, records.cell([0.1, 0.3, 0.2], "gpt", "fp16-dynamic"))
+    head, row = _rows(printed)
+    assert max(map(len, printed.splitlines()[:6])) <= width
+    assert {"workload", "precision", "outcome", "step", "quality"} <= set(head)
+    assert ("loss" in head) == (width >= 120)
+    assert row[:4] == ["gpt", "fp16-dynamic", "ok", "200 ms"]
+    assert "gpt: quality is held-out accuracy, higher is better; majority class has 0.5" in printed
+    assert "…" not in printed

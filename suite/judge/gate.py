@@ -96,6 +96,9 @@ def _outcome_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Fi
         side = "base" if ours.empty else "candidate"
         # A cell that vanished may hide a regression, so it is as loud as one that cannot be compared.
         vanished = theirs.empty and not _measured(ours).empty
+        broken = theirs[[Outcome(outcome).broken for outcome in theirs["outcome"]]]
+        if not broken.empty:
+            return Finding(*cell, "outcome", Verdict.FAILED, reasons=(_describe(broken), "the base has no such cell."))
         verdict = Verdict.INCOMPARABLE if vanished else Verdict.NOT_MEASURED
         return Finding(*cell, "outcome", verdict, reasons=(f"the {side} has no trial of this cell.",))
     stopped = theirs.drop(_measured(theirs).index)

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
+
+# Ctrl-C is meant for the run, which ends this process by closing its pipe; here it would only print a traceback.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # One numbering of the devices for the survey and for every trial, the one that NVML and nvidia-smi use.

@@ -105,6 +105,8 @@ def run_trial(
     bench.phase("evaluating")
     record = _with_quality(record, workload, model, diverged := _divergence(steps, model))
     bench.keep(record)
+    if record.quality is not None and not math.isfinite(record.quality.metrics[record.quality.primary]):
+        diverged = None, f"held-out {record.quality.primary} is not finite after training."
     bench.phase("attesting the precision")
     attestation = attest(workload, model, policy, bench.device)
     return replace(record, attestation=attestation, **_verdict(attestation, precision.arithmetic, diverged))

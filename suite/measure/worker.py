@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import os
 import sys
 import traceback
@@ -32,6 +33,8 @@ from suite.spec import TrialSpec
 from workloads.base import DataDamaged, Workload, WorkloadUnavailable
 
 __all__ = ["run_job"]
+
+LONGEST_REASON = 2000
 
 Send = Callable[[Mapping[str, Any]], None]
 
@@ -68,7 +71,9 @@ def _trial(request: Mapping[str, Any], phase: Callable[[str], None]) -> TrialRec
 
 def _checked(record: TrialRecord) -> TrialRecord:
     """The record, or DecodeError: a workload's value of a wrong type is this trial's own failure, not the run's."""
-    return decode(TrialRecord, encode(record), "the trial's record")
+    plain = encode(record)
+    json.dumps(plain, ensure_ascii=False).encode()  # a name that is no text cannot be stored
+    return decode(TrialRecord, plain, "the trial's record")
 
 
 def _measure(
@@ -102,6 +107,12 @@ def _make(workload_class: Any, spec: TrialSpec, device: torch.device) -> Workloa
     return made
 
 
+def _one_line(message: str) -> str:
+    """Text for a record: one line of printable characters, and not a book."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in message)
+    return " ".join(printable.split())[:LONGEST_REASON]
+
+
 #: How a want of memory is worded where it has no exception of its own: torch's CPU allocator, CUDA, cuBLAS, cuDNN.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
@@ -113,9 +124,9 @@ _OUT_OF_MEMORY = (
 
 def classify(error: BaseException) -> tuple[Outcome, str]:
     """The outcome an exception stands for, and one sentence of reason."""
-    # Messages may carry file names that are no text; a record is text.
-    message = str(error).encode("utf-8", errors="replace").decode("utf-8")
-    text = " ".join(message.split()) or type(error).__name__
+    text = _one_line(str(error)) or type(error).__name__
+    if isinstance(error, StopIteration):
+        return Outcome.FAILED, "the workload's batches ended before the last step; they must be endless."
     if isinstance(error, PrecisionUnsupported):
         return Outcome.UNSUPPORTED, text
     if isinstance(error, WorkloadUnavailable | DataDamaged):

@@ -481,3 +481,10 @@ def test_a_cell_that_never_had_numbers_cannot_get_worse() -> None:
     (found,) = _compare(base, candidate).findings
     assert found.verdict == Verdict.NOT_MEASURED
     assert found.reasons == ("crashed: killed.", "before: unsupported: no units.")
+
+
+def test_a_new_cell_that_crashes_is_failed_although_there_is_nothing_to_compare_with() -> None:
+    crashed = replace(records.record(spec=records.spec("lstm")), outcome=Outcome.CRASHED, reason="killed.", steps=None)
+    findings = _compare(records.cell([0.1]), [*records.cell([0.1]), crashed]).findings
+    (found,) = [finding for finding in findings if finding.workload == "lstm"]
+    assert (found.verdict, found.reasons) == (Verdict.FAILED, ("crashed: killed.", "the base has no such cell."))
