@@ -13,6 +13,7 @@ import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from suite import api, catalog, profiles, store, terminal
 from suite.decode import encode, nearest
 from suite.errors import SuiteError, UsageError
 from suite.home import Home
+from suite.progress import RunDisplay
 from suite.record import Outcome
 
 __all__ = ["app", "main"]
@@ -89,11 +91,20 @@ def run(
 ) -> None:
     """Plan, run, store, print a table, write the report."""
     place = Home.choose(home)
+    choices = {
+        "--profile": profile and Path(profile).name,
+        "--workload": workload,
+        "--precision": precision,
+        "--repeats": repeats,
+        "--seeds": seeds,
+        "--device": device,
+        "--timeout": timeout,
+    }
     api.check_writable(place)
-    with terminal.RunDisplay(quiet=as_json) as display:
+    with RunDisplay(quiet=as_json) as display:
         try:
             if resume is not None:
-                _refuse_with_resume(profile, workload, precision, repeats, seeds, device, timeout)
+                _refuse_with_resume(choices)
                 finished = api.resume(store.find_run(place.results, resume), on_event=display.on_event)
             else:
                 display.surveying()
@@ -107,8 +118,7 @@ def run(
                     timeout_seconds=timeout,
                 )
                 display.planned(planned)
-                command = _command(profile, workload, precision, repeats, seeds, device, timeout)
-                finished = api.run(planned, home=place, command=command, on_event=display.on_event)
+                finished = api.run(planned, home=place, command=_command(choices), on_event=display.on_event)
         except api.RunInterruptedError as interruption:
             display.interrupted(interruption.run)
             raise typer.Exit(130) from None
@@ -252,8 +262,8 @@ def _seeds(text: str | None) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
-def _refuse_with_resume(*choices: object) -> None:
-    if any(choice is not None and choice != [] for choice in choices):
+def _refuse_with_resume(choices: Mapping[str, object]) -> None:
+    if any(choice not in (None, []) for choice in choices.values()):
         raise UsageError("--resume completes a run as it was planned; leave out every other choice.")
 
 
@@ -261,29 +271,12 @@ def _load(home: Home, name: str) -> store.Run:
     return store.load_run(store.find_run(home.results, name))
 
 
-def _command(
-    profile: str | None,
-    workload: list[str] | None,
-    precision: list[str] | None,
-    repeats: int | None,
-    seeds: str | None,
-    device: str | None,
-    timeout: float | None,
-) -> str:
+def _command(choices: Mapping[str, object]) -> str:
     """What was asked for, without where it was stored; of a path only the last part, for folders name people."""
     words = ["ampmark", "run"]
-    options = (
-        ("--profile", [Path(profile).name] if profile else []),
-        ("--workload", workload or []),
-        ("--precision", precision or []),
-        ("--repeats", [] if repeats is None else [str(repeats)]),
-        ("--seeds", [seeds] if seeds else []),
-        ("--device", [device] if device else []),
-        ("--timeout", [] if timeout is None else [f"{timeout:g}"]),
-    )
-    for name, values in options:
-        for value in values:
-            words += [name, value]
+    for name, choice in choices.items():
+        for value in choice if isinstance(choice, list) else [choice]:
+            words += [] if value is None else [name, f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)
 
 

@@ -1,30 +1,24 @@
-"""What a person sees on the terminal: progress while a run lasts, tables afterwards. rich does the drawing."""
+"""The tables a person sees on the terminal. rich does the drawing."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 from rich.text import Text
 
 from suite.judge.findings import Finding, Verdict, Verdicts
-from suite.record import Outcome, TrialRecord
-from suite.rows import trial_row
-from suite.runner import Event, Finished, Phase, Started
+from suite.record import Outcome
 from suite.store import Run, RunInfo
 
 if TYPE_CHECKING:
-    from suite.api import Planned
     from suite.judge.baseline import Approval
 
-__all__ = ["RunDisplay", "print_baselines", "print_list", "print_run", "print_verdicts"]
+__all__ = ["milliseconds", "number", "print_baselines", "print_list", "print_run", "print_verdicts"]
 
 _GLYPHS = {
     Verdict.REGRESSED: ("▲", "red"),
@@ -35,70 +29,6 @@ _GLYPHS = {
     Verdict.INCOMPARABLE: ("≠", "yellow"),
     Verdict.NOT_MEASURED: ("–", "dim"),
 }
-
-
-class RunDisplay:
-    """A live bar with the remaining time on a terminal, one plain line per trial elsewhere.
-
-    It draws once a second and is told of phases, not of steps: on a machine with two cores a livelier display would
-    be part of what is measured.
-    """
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        # Messages go to stderr where stdout carries a document.
-        self._console = Console(stderr=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            Remaining(),
-            console=self._console,
-            refresh_per_second=1,
-            transient=True,
-            disable=not self._console.is_terminal,
-            speed_estimate_period=3600,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> RunDisplay:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def surveying(self) -> None:
-        """Torch is being loaded, once for all trials."""
-        self._console.print("loading torch and the model libraries (some seconds, once) …")
-
-    def planned(self, planned: Planned) -> None:
-        """What is about to run, and where."""
-        environment, plan = planned.machine.environment, planned.plan
-        self._console.print(
-            f"{len(plan.trials)} trials, profile {plan.profile}, on {environment.device_name} "
-            f"({environment.threads} CPU threads, torch {environment.torch})"
-        )
-
-    def on_event(self, event: Event) -> None:
-        """Keep up with the run."""
-        if self._task is None:
-            self._task = self._progress.add_task("starting", total=None)
-            self._progress.start()
-        if isinstance(event, Started):
-            self._progress.update(self._task, description=event.spec.trial_id, total=event.total, completed=event.index)
-        elif isinstance(event, Phase):
-            self._progress.update(self._task, description=f"{event.spec.trial_id}: {event.name}")
-        elif isinstance(event, Finished):
-            self._progress.update(self._task, advance=1)
-            self._console.print(_one_line(event.record))
-
-    def interrupted(self, run: str) -> None:
-        """Ctrl-C."""
-        self._progress.stop()
-        self._console.print(f"interrupted; every finished trial is kept. Complete with: ampmark run --resume {run}")
 
 
 def print_run(run: Run) -> None:
@@ -170,7 +100,7 @@ def _quality_meanings(trials: Any) -> list[str]:
     return [
         f"{row['workload']}: quality is held-out {row['quality_metric']}, "
         f"{'higher' if row['quality_higher_is_better'] else 'lower'} is better; "
-        f"{row['quality_baseline_name']} has {_number(row['quality_baseline'])}"
+        f"{row['quality_baseline_name']} has {number(row['quality_baseline'])}"
         for _, row in measured.iterrows()
     ]
 
@@ -227,19 +157,6 @@ def _console() -> Console:
     return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 
 
-def _one_line(record: TrialRecord) -> str:
-    row = trial_row(record, "")
-    parts = [f"{record.spec.trial_id:28} {record.outcome.value}"]
-    if record.outcome.measured:
-        parts.append(f"{_milliseconds(row['step_seconds_median'])} a step")
-        parts.append(f"loss {_number(row['first_loss'])} → {_number(row['final_loss'])}")
-        parts.append(f"{row['quality_metric']} {_number(row['quality'])}")
-        parts.append(f"{row['overflow_count']} overflows")
-    elif record.reason:
-        parts.append(record.reason)
-    return " · ".join(parts)
-
-
 def _memory_layer(trials: Any) -> tuple[str, str]:
     """The column that every cell of the table shows, and its title: the nearest to the model that there is."""
     layers = {"peak_allocated_bytes": "peak allocated", "peak_device_bytes": "peak on device"}
@@ -261,13 +178,13 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
         workload,
         precision,
         outcomes,
-        _milliseconds(seconds),
-        _number(measured["samples_per_second"].median()),
+        milliseconds(seconds),
+        number(measured["samples_per_second"].median()),
         "" if math.isnan(reference_seconds) or not ranked else f"{reference_seconds / seconds:.2f}",
         "" if _missing(memory) else f"{memory / 2**20:.0f} MiB",
         " … ".join(str(count) for count in sorted({overflows.min(), overflows.max()})),
-        f"{_number(measured['first_loss'].mean())} → {_number(measured['final_loss'].mean())}",
-        _number(measured["quality"].mean()),
+        f"{number(measured['first_loss'].mean())} → {number(measured['final_loss'].mean())}",
+        number(measured["quality"].mean()),
     ]
 
 
@@ -296,9 +213,11 @@ def _missing(value: Any) -> bool:
     return bool(pd.isna(value))
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{_number(seconds * 1e3)} ms"
+def milliseconds(seconds: float) -> str:
+    """`8.86 ms`."""
+    return f"{number(seconds * 1e3)} ms"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Four significant digits, or a dash."""
     return "–" if value is None or math.isnan(value) else f"{value:.4g}"
