@@ -30,8 +30,8 @@ ALLOWED = {
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
     "numpy pandas scipy statsmodels",
-    "suite.report": "suite.decode suite.errors suite.judge suite.record suite.report suite.rows suite.spec suite.store "
-    "jinja2 markupsafe pandas vl_convert",
+    "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows suite.spec "
+    "suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.decode suite.errors suite.measure suite.record suite.spec torch "
     "workloads.base",

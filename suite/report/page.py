@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from suite.errors import UnwritableResults
+from suite.files import unwritable, write_atomically
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.report import numbers
 from suite.report.cell_section import cell_section
@@ -61,12 +60,11 @@ def render(run: Run, verdicts: Verdicts | None, folder: Path, notice: str | None
     page, summary = page_html(run, verdicts, notice), summary_markdown(run, verdicts, notice)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_atomically(folder / "summary.md", summary)
-        return _write_atomically(folder / "index.html", page)
     except OSError as error:
-        raise UnwritableResults(
-            f"{folder} cannot be written to ({error.strerror}); give another folder with --out."
-        ) from error
+        raise unwritable(folder, error) from error
+    write_atomically(folder / "summary.md", summary.encode())
+    write_atomically(folder / "index.html", page.encode())
+    return folder / "index.html"
 
 
 def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) -> str:
@@ -138,10 +136,3 @@ def _templates() -> Environment:
 def _fit(value: Any) -> Any:
     """Every text on its way into the page loses what escaping does not touch; pictures are already safe."""
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _write_atomically(path: Path, text: str) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-    return path
