@@ -6,7 +6,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from suite.record import Attestation, Environment, Memory, Outcome, Quality, StepTrace, TrialRecord
+from suite.readings import Memory
+from suite.record import Attestation, Environment, Outcome, Quality, StepTrace, TrialRecord
 from suite.spec import OptimizerSpec, Profile, Setup, TrialSpec, expand
 from suite.store import Run, create_run
 

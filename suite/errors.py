@@ -12,7 +12,8 @@
     ├── NoBaseline                 no approved baseline fits this machine
     ├── Incomparable               two runs differ in something that must be equal
     ├── PrecisionUnsupported       this device cannot compute in this precision (becomes an outcome)
-    └── SurveyFailed               the machine could not be described, so nothing can be run
+    └── JobFailed                  a process that was asked for something other than a trial gave no answer
+        └── SurveyFailed           the machine could not be described, so nothing can be run
 
 What goes wrong inside a trial is never an error here: it is a record with an outcome and a reason.
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 __all__ = [
     "DamagedResults",
     "Incomparable",
+    "JobFailed",
     "NewerSchema",
     "NoBaseline",
     "NoResults",
@@ -77,5 +79,9 @@ class PrecisionUnsupported(SuiteError):
     """This device cannot compute in this precision; the worker turns it into the outcome `unsupported`."""
 
 
-class SurveyFailed(SuiteError):
+class JobFailed(SuiteError):
+    """A process that was asked for something other than a trial ended without a result."""
+
+
+class SurveyFailed(JobFailed):
     """The process that describes the machine failed, so no trial can be planned."""

@@ -5,6 +5,8 @@
 
 Schema history (the number in every journal line and in run.json; results/README.md describes the columns)
     1   first published form
+    2   state of the hardware, ceilings, compilation, flushed gradients, digest of the initial weights; every new field
+        has a default, so a record of schema 1 reads as one in which these were not measured
 """
 
 from __future__ import annotations
@@ -17,22 +19,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from suite.decode import encode
+from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, Memory
 from suite.spec import TrialSpec
 
 __all__ = [
     "SCHEMA",
     "Attestation",
     "Caution",
-    "Energy",
     "Environment",
-    "Memory",
     "Outcome",
     "Quality",
     "StepTrace",
     "TrialRecord",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Outcome(enum.StrEnum):
@@ -103,40 +104,6 @@ class StepTrace:
                 f"series of {sorted(lengths)} steps with {self.warmup_steps} of warm-up do not make a trace; "
                 "every series has one entry per step, and at least one step is timed."
             )
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Peak memory in layers, in bytes. A layer that cannot be read is None and `reasons` says why."""
-
-    peak_allocated_bytes: int | None = None
-    """Largest sum of live tensors after warm-up (torch allocator)."""
-    peak_allocated_bytes_with_warmup: int | None = None
-    peak_reserved_bytes: int | None = None
-    """Largest memory held by the torch allocator, warm-up included."""
-    allocator_retries: int | None = None
-    """Times the allocator had to free its cache and try again: above 0, the peak is the device's limit."""
-    peak_device_bytes: int | None = None
-    """Device memory in use (NVML, sampled) minus what was in use before the trial touched the device."""
-    peak_process_bytes: int | None = None
-    """This process's device memory as the driver sees it at the end of the window (NVML)."""
-    peak_rss_bytes: int | None = None
-    """Largest resident memory of the trial process on the host, from the first training step on."""
-    rss_before_bytes: int | None = None
-    """Resident memory before the model was built: mostly libraries shared with the other trials."""
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    """Field name -> why it is None."""
-
-
-@dataclass(frozen=True)
-class Energy:
-    """Energy from the end of the fixed warm-up to the last step; None with a reason where it cannot be measured."""
-
-    joules: float | None = None
-    steps: int | None = None
-    """Optimizer steps between the two readings."""
-    source: str | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -263,6 +230,14 @@ class TrialRecord:
     attestation: Attestation | None = None
     first_bad_step: int | None = None
     """Of a diverged trial: the first step (from 0) that shows it."""
+    hardware: Hardware = field(default_factory=Hardware)
+    ceiling: Ceiling = field(default_factory=Ceiling)
+    compilation: Compilation | None = None
+    """None where the trial ran eagerly."""
+    flush: FlushShare | None = None
+    """Of the precisions that scale or use float16: the gradients after training, at the last scale."""
+    initial_sha256: str | None = None
+    """Digest of the parameters and buffers before the first step."""
     parameters_sha256: str | None = None
     """Digest of the final parameters and buffers."""
     losses_sha256: str | None = None

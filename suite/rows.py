@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from suite.decode import encode
+from suite.readings import HardwareState
 from suite.record import StepTrace, TrialRecord
 
 __all__ = ["overflow_counts", "step_rows", "trial_row"]
@@ -51,16 +52,23 @@ def trial_row(record: TrialRecord, run: str) -> dict[str, Any]:
         "samples_per_step": record.samples_per_step,
         "tokens_per_step": record.tokens_per_step,
         "flops_per_step": record.flops_per_step,
+        "optimizer": spec.setup.optimizer.name,
+        "deterministic": spec.deterministic,
         **_step_columns(record),
+        **_ceiling_columns(record),
+        **_compilation_columns(record),
+        **_flush_columns(record),
         **{name: value for name, value in asdict(memory).items() if name != "reasons"},
         "memory_reasons": _json(memory.reasons),
         "energy_joules": energy.joules,
         "energy_joules_per_sample": _per(energy.joules, (energy.steps or 0) * (record.samples_per_step or 0)),
         "energy_source": energy.source,
         "energy_reason": energy.reason,
+        **_hardware_columns(record),
         **_quality_columns(record),
         "effective_precision": record.attestation.effective if record.attestation else None,
         "attestation": _json(encode(record.attestation)) if record.attestation else None,
+        "initial_sha256": record.initial_sha256,
         "parameters_sha256": record.parameters_sha256,
         "losses_sha256": record.losses_sha256,
         "setup_sha256": spec.setup_sha256,
@@ -118,7 +126,6 @@ def _step_columns(record: TrialRecord) -> dict[str, Any]:
 def _time_columns(record: TrialRecord, trace: StepTrace) -> dict[str, Any]:
     timed = trace.seconds[trace.warmup_steps :]
     seconds = math.fsum(timed)
-    skipped = sum(trace.overflowed[trace.warmup_steps :]) if trace.skips_overflow else 0
     return {
         "steps": len(trace.seconds),
         "warmup_steps": trace.warmup_steps,
@@ -131,7 +138,67 @@ def _time_columns(record: TrialRecord, trace: StepTrace) -> dict[str, Any]:
         "samples_per_second": _rate(record.samples_per_step, len(timed), seconds),
         "tokens_per_second": _rate(record.tokens_per_step, len(timed), seconds),
         # A skipped step costs its time and teaches nothing.
-        "effective_samples_per_second": _rate(record.samples_per_step, len(timed) - skipped, seconds),
+        "effective_samples_per_second": _rate(record.samples_per_step, _applied(trace), seconds),
+    }
+
+
+def _applied(trace: StepTrace) -> int:
+    """Timed steps that changed the parameters."""
+    timed = trace.overflowed[trace.warmup_steps :]
+    return len(timed) - (sum(timed) if trace.skips_overflow else 0)
+
+
+def _ceiling_columns(record: TrialRecord) -> dict[str, Any]:
+    """How much of what the device could do the training did; a skipped step did nothing."""
+    ceiling, trace = record.ceiling, record.steps
+    achieved = None
+    if trace is not None:
+        achieved = _rate(record.flops_per_step, _applied(trace), math.fsum(trace.seconds[trace.warmup_steps :]))
+    return {
+        "peak_flops_per_second": ceiling.peak_flops_per_second,
+        "peak_source": ceiling.peak_source,
+        "mfu": _per(achieved, ceiling.peak_flops_per_second),
+        "matmul_flops_per_second": ceiling.matmul_flops_per_second,
+        "matmul_utilisation": _per(achieved, ceiling.matmul_flops_per_second),
+        "ceiling_reasons": _json(ceiling.reasons),
+    }
+
+
+def _compilation_columns(record: TrialRecord) -> dict[str, Any]:
+    done = record.compilation
+    if done is None:
+        return {"compiled": record.spec.setup.compile}
+    return {
+        "compiled": True,
+        "compile_seconds": done.seconds,
+        "graphs": done.graphs,
+        "graph_breaks": done.graph_breaks,
+        "recompiled_in_window": done.recompiled_in_window,
+    }
+
+
+def _flush_columns(record: TrialRecord) -> dict[str, Any]:
+    flush = record.flush
+    if flush is None:
+        return {}
+    return {
+        "flush_scale": flush.scale,
+        "flushed_share": _per(flush.flushed, flush.values),
+        "overflowed_share": _per(flush.overflowed, flush.values),
+    }
+
+
+def _hardware_columns(record: TrialRecord) -> dict[str, Any]:
+    hardware = record.hardware
+    during = hardware.during or HardwareState()
+    return {
+        "sm_clock_mhz_lowest": during.sm_clock_mhz,
+        "temperature_celsius_highest": during.temperature_celsius,
+        "power_watts_mean": during.power_watts,
+        "clock_reasons": None if during.clock_reasons is None else _json(during.clock_reasons),
+        "foreign_cpu_share": during.foreign_cpu_share,
+        "steal_share": during.steal_share,
+        "hardware": _json(encode(hardware)),
     }
 
 
@@ -155,12 +222,19 @@ def _scale_columns(scales: Sequence[float]) -> dict[str, Any]:
     pairs = list(pairwise(scales))
     return {
         "scale_first": scales[0],
+        "scale_settled": _settled(scales),
         "scale_last": scales[-1],
         "scale_lowest": min(scales),
         "scale_highest": max(scales),
         "scale_growths": sum(after > before for before, after in pairs),
         "scale_backoffs": sum(after < before for before, after in pairs),
     }
+
+
+def _settled(scales: Sequence[float]) -> float:
+    """The scale that most steps of the last half were computed with; of two, the lower."""
+    half = sorted(scales[len(scales) // 2 :])
+    return max(half, key=half.count)
 
 
 def _quality_columns(record: TrialRecord) -> dict[str, Any]:
@@ -201,7 +275,7 @@ def _rate(per_step: int | None, steps: int, seconds: float) -> float | None:
     return _per(per_step * steps, seconds) if per_step else None
 
 
-def _per(amount: float | None, of: float) -> float | None:
+def _per(amount: float | None, of: float | None) -> float | None:
     return amount / of if amount is not None and of else None
 
 

@@ -6,17 +6,18 @@ What goes wrong inside a trial (a crash, a hang, an exception) is that trial's r
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from suite.decode import decode, encode
-from suite.errors import SurveyFailed, UsageError
+from suite.errors import JobFailed, SurveyFailed, UsageError
 from suite.process import Job
 from suite.record import Environment, Outcome, TrialRecord
 from suite.spec import Plan, TrialSpec
 
-__all__ = ["Event", "Finished", "Machine", "Phase", "Started", "run_plan", "survey"]
+__all__ = ["Event", "Finished", "Machine", "Phase", "Started", "ask", "run_plan", "survey"]
 
 SURVEY_SECONDS = 300.0
 """A cold file cache can make the first import of torch and transformers take minutes."""
@@ -67,16 +68,37 @@ def survey(requested_device: str | None) -> Machine:
         UsageError: the requested device is not here.
         SurveyFailed: the process died; the message carries its last words.
     """
-    job = Job({"survey": {"device": requested_device}}, SURVEY_SECONDS)
-    reply = next(reversed(list(job)), None)
-    if reply is None:
+    try:
+        reply = ask("survey", {"device": requested_device}, SURVEY_SECONDS)
+    except JobFailed as error:
         raise SurveyFailed(
-            f"the machine could not be described ({job.ending()}): {_tail(job.log()) or 'it printed nothing'}; "
-            "check that `python -c 'import torch, transformers'` works here."
-        )
-    if "usage" in reply:
-        raise UsageError(reply["usage"])
+            f"the machine could not be described: {error} "
+            "Check that `python -c 'import torch, transformers'` works here."
+        ) from error
     return Machine(decode(Environment, reply["survey"], "survey"), reply["device_uuid"])
+
+
+def ask(
+    kind: str, request: Mapping[str, Any], timeout_seconds: float, on_phase: Callable[[str], None] = lambda name: None
+) -> dict[str, Any]:
+    """The result of one job in a process of its own; `measure.worker` holds the kinds.
+
+    Raises:
+        UsageError: the job was refused, for a reason the user can mend.
+        JobFailed: the process ended without a result; the message carries its last words.
+    """
+    job = Job({kind: request}, timeout_seconds)
+    result: dict[str, Any] | None = None
+    for message in job:
+        if "refused" in message:
+            raise UsageError(message["refused"])
+        if "phase" in message:
+            on_phase(message["phase"])
+        else:
+            result = message
+    if result is None:
+        raise JobFailed(f"its process ended without a result ({job.ending()}): {_tail(job.log()) or 'it was silent'}.")
+    return result
 
 
 def run_plan(plan: Plan, machine: Machine, skip: frozenset[str] = frozenset()) -> Iterator[Event]:

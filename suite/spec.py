@@ -40,6 +40,9 @@ class OptimizerSpec:
     beta2: float = 0.999
     epsilon: float = 1e-8
     momentum: float = 0.0
+    decay_vectors: bool = True
+    """Whether biases and normalisation weights (tensors of fewer than two dimensions) decay; False puts them into a
+    parameter group of their own, as is usual for transformers."""
 
     def __post_init__(self) -> None:
         _one_of("name", self.name, OPTIMIZERS)
@@ -99,6 +102,8 @@ class Setup:
     """Gradient-norm limit, applied after unscaling; None does not clip."""
     onednn: bool = True
     """Whether CPU operators may use oneDNN; oneDNN has no 16-bit LSTM on most CPUs, so that workload turns it off."""
+    compile: bool = False
+    """Whether the model runs through torch.compile; compiled and eager are different rows."""
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     scaler: ScalerSpec | None = None
     """This workload's own loss scaling; None takes the profile's."""
@@ -155,6 +160,8 @@ class TrialSpec:
     timeout_seconds: float
     scaler: ScalerSpec
     setup: Setup
+    deterministic: bool = False
+    """Only deterministic kernels: for `ampmark verify`. Such a trial is never timed."""
 
     @property
     def trial_id(self) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from suite.columns import STEP_COLUMNS, TRIAL_COLUMNS
-from suite.record import Attestation, Environment, Memory, Outcome, Quality, StepTrace, TrialRecord
+from suite.readings import Memory
+from suite.record import Attestation, Environment, Outcome, Quality, StepTrace, TrialRecord
 from suite.rows import step_rows, trial_row
 from suite.spec import OptimizerSpec, Plan, ScalerSpec, Setup, TrialSpec
 from suite.store import Run, RunInfo, create_run

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.decode import DecodeError, decode, encode, nearest
-from suite.record import Attestation, Caution, Energy, Memory, Outcome, Quality, StepTrace, TrialRecord
+from suite.readings import Energy, Memory
+from suite.record import Attestation, Caution, Outcome, Quality, StepTrace, TrialRecord
 
 
 class Colour(enum.StrEnum):

@@ -12,7 +12,8 @@ import pytest
 import records
 
 from suite.columns import STEP_COLUMNS, TRIAL_COLUMNS
-from suite.record import Caution, Energy, Memory, Outcome, Quality, StepTrace, TrialRecord
+from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, HardwareState, Memory
+from suite.record import Caution, Outcome, Quality, StepTrace, TrialRecord
 from suite.rows import overflow_counts, step_rows, trial_row
 
 
@@ -30,8 +31,12 @@ def _flags(text: str) -> tuple[bool, ...]:
 
 
 def test_a_row_of_a_scaled_trial_has_exactly_the_documented_columns_in_their_order() -> None:
-    trace = _trace(scales=(1.0,) * records.STEPS, last_scale=1.0)
-    assert list(_row(steps=trace)) == list(TRIAL_COLUMNS)
+    row = _row(
+        steps=_trace(scales=(1.0,) * records.STEPS, last_scale=1.0),
+        compilation=Compilation(seconds=1.0, graphs=1, graph_breaks=0, recompiled_in_window=0),
+        flush=FlushShare(scale=1.0, values=1, flushed=0, overflowed=0),
+    )
+    assert list(row) == list(TRIAL_COLUMNS)
 
 
 def test_a_row_of_a_trial_without_steps_has_none_but_documented_columns() -> None:
@@ -210,8 +215,43 @@ def test_a_trial_without_numbers_has_its_outcome_and_reason_and_no_number() -> N
     row = _row(outcome=Outcome.OUT_OF_MEMORY, reason="too big", samples_per_step=None)
     assert (row["outcome"], row["reason"]) == ("out of memory", "too big")
     numbers = [name for name, kind in TRIAL_COLUMNS.items() if kind in ("float64", "Int64", "boolean")]
-    known_before = {"order", "seed", "repeat", "threads", "batch_size", "accumulation"}
+    known_before = {"order", "seed", "repeat", "threads", "batch_size", "accumulation"} | {
+        "deterministic",
+        "compiled",
+    }
     assert {name for name in numbers if row.get(name) is not None} == known_before
+
+
+def test_utilisation_is_the_applied_work_of_the_window_over_what_the_device_could_do() -> None:
+    # 8 of 10 timed steps of half a second were applied: 8 × 1000 FLOPs in 5 s = 1600 per second.
+    trace = _trace(step_seconds=0.5, overflow_steps=(3, 4), skips_overflow=True)
+    ceiling = Ceiling(6400.0, "a table", 3200.0, (8, 8, 8))
+    row = _row(steps=trace, flops_per_step=1000, ceiling=ceiling)
+    assert (row["mfu"], row["matmul_utilisation"]) == (0.25, 0.5)
+    unknown = _row(steps=trace, flops_per_step=1000, ceiling=Ceiling(reasons={"peak_flops_per_second": "not listed"}))
+    assert (unknown["mfu"], unknown["matmul_utilisation"]) == (None, None)
+    assert json.loads(unknown["ceiling_reasons"]) == {"peak_flops_per_second": "not listed"}
+
+
+def test_flushed_shares_are_of_the_values_looked_at() -> None:
+    row = _row(flush=FlushShare(scale=1024.0, values=200, flushed=50, overflowed=1))
+    assert (row["flush_scale"], row["flushed_share"], row["overflowed_share"]) == (1024.0, 0.25, 0.005)
+    assert _row(flush=FlushShare(scale=1.0, values=0, flushed=0, overflowed=0))["flushed_share"] is None
+
+
+def test_the_settled_scale_is_that_of_most_steps_of_the_last_half() -> None:
+    # 12 steps and the scale after them: of the last seven, three have 8 and three 4: the lower counts.
+    scales = (64.0, 32.0, 16.0, 16.0, 16.0, 16.0, 8.0, 8.0, 8.0, 4.0, 4.0, 4.0)
+    row = _row(steps=_trace(scales=scales, last_scale=2.0))
+    assert (row["scale_first"], row["scale_settled"], row["scale_last"]) == (64.0, 4.0, 2.0)
+
+
+def test_the_hardware_of_the_window_has_columns_and_the_rest_is_json() -> None:
+    during = HardwareState(sm_clock_mhz=1980.0, temperature_celsius=61.0, clock_reasons=("power cap",), steal_share=0.1)
+    row = _row(hardware=Hardware(during=during, reasons={"power_watts": "not told"}))
+    assert (row["sm_clock_mhz_lowest"], row["temperature_celsius_highest"], row["steal_share"]) == (1980.0, 61.0, 0.1)
+    assert (row["clock_reasons"], row["power_watts_mean"]) == ('["power cap"]', None)
+    assert json.loads(row["hardware"])["reasons"] == {"power_watts": "not told"}
 
 
 def test_json_columns_hold_everything() -> None:

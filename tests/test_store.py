@@ -249,15 +249,15 @@ def test_a_plan_with_an_impossible_value_is_damage(tmp_path: Path) -> None:
 
 def test_a_run_of_a_newer_ampmark_is_refused_before_it_is_misread(tmp_path: Path) -> None:
     path = _open(tmp_path).seal().folder / "run.json"
-    _edit(path, '"schema": 1', '"new_key": 3, "schema": 2')
-    expected = f"{path} has schema 2, but this ampmark reads up to 1; update ampmark."
+    _edit(path, '"schema": 2', '"new_key": 3, "schema": 3')
+    expected = f"{path} has schema 3, but this ampmark reads up to 2; update ampmark."
     assert _refusal(NewerSchema, load_run, path.parent) == expected
 
 
 def test_a_journal_line_of_a_newer_ampmark_is_refused(tmp_path: Path) -> None:
     folder = _open(tmp_path).folder
-    _edit(folder / "trials.jsonl", '{"schema": 1', '{"schema": 2')
-    expected = f"{folder / 'trials.jsonl'} has schema 2, but this ampmark reads up to 1; update ampmark."
+    _edit(folder / "trials.jsonl", '{"schema": 2', '{"schema": 3')
+    expected = f"{folder / 'trials.jsonl'} has schema 3, but this ampmark reads up to 2; update ampmark."
     assert _refusal(NewerSchema, load_run, folder) == expected
 
 

@@ -13,7 +13,8 @@ from suite.api import Planned
 from suite.judge.baseline import Approval
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.progress import RunDisplay
-from suite.record import Energy, Memory, Outcome, Quality, TrialRecord
+from suite.readings import Energy, Memory
+from suite.record import Outcome, Quality, TrialRecord
 from suite.runner import Finished, Machine, Phase, Started
 from suite.store import Run
 from suite.terminal import print_baselines, print_list, print_run, print_verdicts

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from suite.measure.nvml import DeviceHistory, NvmlDevice, Reading, Sampler
-from suite.record import Caution, Energy, Memory
+from suite.readings import Energy, Memory
+from suite.record import Caution
 
 __all__ = ["Instruments"]
 
@@ -82,8 +83,9 @@ class Instruments:
             rss = Reading(rss.value, "this system does not let the peak be reset: it includes building the model")
         allocator = self._allocator()
         readings = {"peak_device_bytes": used, "peak_process_bytes": process, "peak_rss_bytes": rss} | allocator
+        peaks: dict[str, Any] = {name: reading.integer for name, reading in readings.items()}
         return Memory(
-            **{name: reading.integer for name, reading in readings.items()},
+            **peaks,
             rss_before_bytes=self._rss_before.integer,
             reasons={name: reading.reason for name, reading in readings.items() if reading.reason},
         )

@@ -2,7 +2,7 @@
 
 The census counts the heavy operators of one untimed training step by the type of their input, so an fp32 product
 under the label `bf16` is seen. float32 inputs may still be computed in TF32, which no type shows: the probe compares
-a seeded product with float64 and reads the arithmetic off its error.
+a seeded product with float64 (`suite.evidence` reads the arithmetic off its error).
 """
 
 from __future__ import annotations
@@ -18,17 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite.measure.device import Arithmetic
 
-__all__ = [
-    "Census",
-    "digest_order",
-    "effective_precision",
-    "first_nonfinite",
-    "fulfils",
-    "pin_arithmetic",
-    "probe",
-    "restore",
-    "switches",
-]
+__all__ = ["Census", "pin_arithmetic", "pinned", "probe", "restore", "switches"]
 
 #: Prefixes of the operators that carry a model's floating-point work.
 HEAVY = (
@@ -42,11 +32,6 @@ HEAVY = (
     "aten._cudnn_rnn",
 )
 
-#: Upper limits of the relative error (Frobenius norm, unit-variance inputs, inner length 256) of each arithmetic.
-#: Rounding both inputs to a mantissa of m bits gives about 0.4 · 2^-m: 3e-4 for the 10 bits of TF32 and FP16,
-#: 2.4e-3 for the 7 bits of BF16; IEEE float32 accumulates to about 2e-7.
-_IEEE_LIMIT, _TEN_BIT_LIMIT, _SEVEN_BIT_LIMIT = 1e-5, 1e-3, 1e-1
-
 #: Backend and operator as torch's own properties name them. The properties themselves are not used: in torch 2.9 and
 #: 2.10 building an LSTM on CUDA replaces `torch.backends.cudnn.rnn` by a module of that name (pytorch issue 159828),
 #: and setting the property then sets nothing. tests/measure/test_numerics.py is the contract test (torch 2.14.1).
@@ -58,12 +43,19 @@ def pin_arithmetic(arithmetic: Arithmetic) -> None:
 
     Only the `fp32_precision` interface is used (torch ≥ 2.9): mixing it with `allow_tf32` raises.
     """
-    backends = torch.backends
+    wanted = pinned(arithmetic)
     for name in _SWITCHES:
-        wanted = "tf32" if arithmetic is Arithmetic.TF32 and name.startswith("cuda") else "ieee"
-        _set_switch(name, wanted)
-    backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True
-    backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+        _set_switch(name, wanted[f"{name}.fp32_precision"])
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+
+
+def pinned(arithmetic: Arithmetic) -> dict[str, str]:
+    """What :func:`pin_arithmetic` sets, by the names of :func:`switches`."""
+    tf32 = arithmetic is Arithmetic.TF32
+    return {f"{name}.fp32_precision": "tf32" if tf32 and name.startswith("cuda") else "ieee" for name in _SWITCHES} | {
+        f"cuda.matmul.allow_{kind}_reduced_precision_reduction": "True" for kind in ("fp16", "bf16")
+    }
 
 
 def switches() -> dict[str, str]:
@@ -108,64 +100,6 @@ def probe(
         if any(_kind(operation) == kind for operation in operations):
             errors[kind] = _relative_error(*build(), context, device)
     return errors
-
-
-def effective_precision(operations: Mapping[str, int], errors: Mapping[str, float]) -> str:
-    """`fp32`, `tf32`, `fp16` or `bf16` where census and probe agree; else a description of what was found.
-
-    A model may keep some products in float32 on purpose, and so does torch (its math attention kernel, for one): the
-    arithmetic of more than half of the heavy operators then comes first, and the rest is named: `bf16 + float32 ×6`.
-    """
-    kinds = Counter[str]()
-    for operation, count in operations.items():
-        kinds[operation.rpartition("/")[2]] += count
-    if not kinds:
-        return "unknown (the census found no heavy operator)"
-    (main, most), *rest = kinds.most_common()
-    if 2 * most <= kinds.total():
-        return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
-    found = sorted({_name(main, error) for error in errors.values()})
-    name = found[0] if len(found) == 1 else "mixed (" + ", ".join(found) + ")"
-    return " + ".join([name, *(f"{kind} ×{count}" for kind, count in rest)])
-
-
-def fulfils(effective: str, wanted: Arithmetic) -> bool:
-    """Whether what ran may stand under the name of what was asked for: 16-bit modes may leave a minority in float32."""
-    if wanted in (Arithmetic.FP32, Arithmetic.TF32):
-        return effective == wanted
-    name, *rest = effective.split(" + ")
-    return name == wanted and all(part.startswith("float32 ") for part in rest)
-
-
-def first_nonfinite(model: nn.Module) -> str | None:
-    """Name of the first parameter or buffer that holds an infinity or NaN (an overflowed forward pass poisons
-    BatchNorm's running statistics although the step was skipped)."""
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            return name
-    return None
-
-
-def digest_order(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """Parameters and buffers in a fixed order, for a digest of the final state."""
-    return sorted((name, tensor.detach()) for name, tensor in model.state_dict().items())
-
-
-_ARITHMETIC = {
-    ("float32", "ieee"): "fp32",
-    ("float32", "ten-bit"): "tf32",
-    ("float16", "ten-bit"): "fp16",
-    ("bfloat16", "seven-bit"): "bf16",
-}
-
-
-def _name(kind: str, error: float) -> str:
-    return _ARITHMETIC.get((kind, _mantissa(error)), f"{kind} operators, probe error {error:.1e}")
-
-
-def _mantissa(error: float) -> str:
-    limits = ((_IEEE_LIMIT, "ieee"), (_TEN_BIT_LIMIT, "ten-bit"), (_SEVEN_BIT_LIMIT, "seven-bit"))
-    return next((name for limit, name in limits if error < limit), "broken")
 
 
 def _kind(operation: str) -> str:

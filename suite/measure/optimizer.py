@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,12 +11,12 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from suite.spec import OptimizerSpec, ScheduleSpec, Setup
 
-__all__ = ["make_optimizer", "schedule_factor", "set_learning_rate"]
+__all__ = ["make_optimizer", "parameter_groups", "schedule_factor", "set_learning_rate"]
 
 
 def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> Optimizer:
     """The optimizer of the spec, over all parameters that are trained."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = parameter_groups(model, spec)
     if spec.name == "sgd":
         sgd = SGD(
             parameters,
@@ -34,6 +35,18 @@ def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> Optimizer:
         weight_decay=spec.weight_decay,
         fused=spec.fused,
     )
+
+
+def parameter_groups(model: nn.Module, spec: OptimizerSpec) -> list[dict[str, Any]]:
+    """One group of all trained parameters, or a second one, without decay, for those of fewer than two dimensions."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if spec.decay_vectors:
+        return [{"params": trained}]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.dim() >= 2]},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def _zero_momentum(sgd: SGD) -> None:

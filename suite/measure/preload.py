@@ -17,8 +17,9 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # One numbering of the devices for the survey and for every trial, the one that NVML and nvidia-smi use.
 os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-# It would override every precision switch of every trial.
-os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
+# They would override the precision switches of every trial.
+for _variable in ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"):
+    os.environ.pop(_variable, None)
 
 _HEAVY_MODULES = (
     "torch",

@@ -40,20 +40,23 @@ Send = Callable[[Mapping[str, Any]], None]
 
 
 def run_job(job: Mapping[str, Any], send: Send) -> None:
-    """Do what the parent asked for: `{"survey": …}` or `{"trial": …}`."""
-    if "survey" in job:
-        send(_survey(job["survey"]))
-    else:
-        send({"phase": "starting"})
-        send({"record": encode(_trial(job["trial"], lambda name: send({"phase": name})))})
-
-
-def _survey(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the parent asked for: one kind of job and its request, `{"trial": {…}}`."""
+    ((kind, request),) = job.items()
     try:
-        environment, uuid = describe(request["device"], dict(os.environ))
-    except UsageError as error:
-        return {"usage": str(error)}
-    return {"survey": encode(environment), "device_uuid": uuid}
+        _JOBS[kind](request, send)
+    except (UsageError, PrecisionUnsupported, WorkloadUnavailable, DataDamaged) as error:
+        # What the user can do something about is said by the command that asked, in the same words.
+        send({"refused": str(error)})
+
+
+def _run_trial(request: Mapping[str, Any], send: Send) -> None:
+    send({"phase": "starting"})
+    send({"record": encode(_trial(request, lambda name: send({"phase": name})))})
+
+
+def _survey(request: Mapping[str, Any], send: Send) -> None:
+    environment, uuid = describe(request["device"], dict(os.environ))
+    send({"survey": encode(environment), "device_uuid": uuid})
 
 
 def _trial(request: Mapping[str, Any], phase: Callable[[str], None]) -> TrialRecord:
@@ -142,3 +145,7 @@ def _with_source_digest(record: TrialRecord, workload_class: Any) -> TrialRecord
     source = inspect.getsourcefile(workload_class)
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
     return replace(record, workload_sha256=digest)
+
+
+_JOBS: Mapping[str, Callable[[Mapping[str, Any], Send], None]] = {"survey": _survey, "trial": _run_trial}
+"""Kind of job -> what does it. Each sends any number of `{"phase": …}` and then exactly one result."""

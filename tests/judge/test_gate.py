@@ -14,7 +14,8 @@ import records
 from suite.errors import Incomparable
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.judge.gate import compare_runs
-from suite.record import Caution, Memory, Outcome, TrialRecord
+from suite.readings import Memory
+from suite.record import Caution, Outcome, TrialRecord
 from suite.spec import OptimizerSpec
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)

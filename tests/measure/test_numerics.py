@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from suite.evidence import effective_precision, fulfils
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
+from suite.measure.divergence import first_nonfinite
 
 CPU = torch.device("cpu")
 
@@ -33,7 +35,7 @@ CPU = torch.device("cpu")
 def test_census_and_probe_together_name_the_precision(
     operations: dict[str, int], errors: dict[str, float], effective: str
 ) -> None:
-    assert numerics.effective_precision(operations, errors) == effective
+    assert effective_precision(operations, errors) == effective
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_census_and_probe_together_name_the_precision(
 def test_a_sixteen_bit_mode_may_leave_a_minority_in_float32(
     effective: str, wanted: Arithmetic, fulfilled: bool
 ) -> None:
-    assert numerics.fulfils(effective, wanted) is fulfilled
+    assert fulfils(effective, wanted) is fulfilled
 
 
 def test_the_census_counts_heavy_operators_by_input_type() -> None:
@@ -75,7 +77,7 @@ def test_the_probe_reads_the_arithmetic_off_the_error(
     operations = {f"{operation}/{str(dtype or torch.float32).removeprefix('torch.')}": 1}
     errors = numerics.probe(operations, lambda: torch.autocast("cpu", dtype, enabled=dtype is not None), CPU)
     assert list(errors) == ["matmul" if operation == "aten.mm" else "convolution"]
-    assert numerics.effective_precision(operations, errors) == effective
+    assert effective_precision(operations, errors) == effective
 
 
 def test_a_recurrence_is_probed_with_a_recurrence() -> None:
@@ -111,6 +113,6 @@ def test_contract_with_torch_private_switches() -> None:
 
 def test_a_poisoned_buffer_is_found_by_name() -> None:
     model = nn.BatchNorm1d(2)
-    assert numerics.first_nonfinite(model) is None
+    assert first_nonfinite(model) is None
     model.running_var[1] = torch.inf
-    assert numerics.first_nonfinite(model) == "running_var"
+    assert first_nonfinite(model) == "running_var"

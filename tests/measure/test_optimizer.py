@@ -28,3 +28,15 @@ def test_the_schedule_ramps_up_then_stays_or_falls() -> None:
     assert schedule_factor(cosine, 2, 10) == 1.0
     assert schedule_factor(cosine, 6, 10) == pytest.approx(0.5)
     assert schedule_factor(cosine, 9, 10) == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))
+
+
+def test_biases_and_normalisation_weights_decay_only_where_the_spec_says_so() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3))
+    (together,) = make_optimizer(model, OptimizerSpec("sgd", 0.1, weight_decay=0.5)).param_groups
+    assert (len(together["params"]), together["weight_decay"]) == (4, 0.5)
+    apart = make_optimizer(model, OptimizerSpec("adamw", 0.1, weight_decay=0.5, decay_vectors=False)).param_groups
+    assert [([tuple(p.shape) for p in group["params"]], group["weight_decay"]) for group in apart] == [
+        ([(3, 2)], 0.5),
+        ([(3,), (3,), (3,)], 0.0),
+    ]
+    assert len(make_optimizer(nn.LayerNorm(2), OptimizerSpec("sgd", 0.1, decay_vectors=False)).param_groups) == 1

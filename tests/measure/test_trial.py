@@ -12,10 +12,11 @@ from torch import nn
 
 from suite.errors import PrecisionUnsupported
 from suite.measure import precision as modes
+from suite.measure.attestation import attest
 from suite.measure.device import Hardware
 from suite.measure.memory import Instruments
 from suite.measure.precision import Precision
-from suite.measure.trial import Bench, attest, run_trial
+from suite.measure.trial import Bench, run_trial
 from suite.record import Outcome, TrialRecord
 from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
 

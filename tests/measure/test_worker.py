@@ -82,9 +82,9 @@ def test_the_survey_describes_the_machine_without_its_names(monkeypatch: pytest.
     assert "secret" not in str(message)
 
 
-def test_a_device_that_is_not_here_is_a_usage_error_for_the_parent() -> None:
+def test_a_device_that_is_not_here_is_refused_in_words() -> None:
     (message,) = _messages({"survey": {"device": "cuda:99"}})
-    assert "'cuda:99' is not here" in str(message["usage"])
+    assert "'cuda:99' is not here" in str(message["refused"])
 
 
 @pytest.mark.parametrize("fault", ["wrong-cost", "wrong-metric"])

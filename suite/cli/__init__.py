@@ -1,0 +1,63 @@
+"""The commands: the only place that prints and exits. Each has a module of its own kind; they are put together here.
+
+Exit codes: 0 fine · 1 regressed · 2 usage, no data, incomparable · 3 inconclusive, when asked to fail on it ·
+4 a trial failed · 130 interrupted (what finished is kept).
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+import traceback
+
+import typer
+
+from suite.cli import judging, looking, running
+from suite.errors import SuiteError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="ampmark",
+    help="What each precision mode does to a training workload on this hardware, and whether it got worse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(epilog="Example: ampmark run --profile quick --workload gpt --precision fp32 --precision bf16")(running.run)
+app.command(epilog="Example: ampmark report latest")(judging.report)
+app.command(epilog="Example: ampmark compare 20260101T000000Z-abc123 latest")(judging.compare)
+app.command(epilog="Example: ampmark gate --baseline main --fail-on regressed,inconclusive")(judging.gate)
+app.command("list", epilog="Example: ampmark list --json")(looking.list_)
+app.command(epilog="Example: ampmark show latest")(looking.show)
+app.add_typer(judging.baseline, name="baseline")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (None: of this process); an ampmark error is one line on stderr and exit status 2."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show × shows ? instead; a table is no reason to fail.
+            stream.reconfigure(errors="replace")
+    try:
+        app(arguments)
+    except SuiteError as error:
+        print(f"ampmark: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ampmark: interrupted.", file=sys.stderr)
+        sys.exit(130)
+    # Whatever else happens must not end with Python's own status 1, which means "regressed" here.
+    except Exception as error:  # noqa: BLE001
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        print(f"ampmark: an error in ampmark itself ({what}); please report it.", file=sys.stderr)
+        sys.exit(2)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End like an error does, so that the running trial is killed with its run (CI cancels with this signal)."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,109 @@
+"""`report`, `compare`, `gate`, `baseline`: what stored runs say."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from suite import api, terminal
+from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, load, print_json
+from suite.decode import encode, nearest
+from suite.errors import UsageError
+from suite.home import Home
+
+__all__ = ["baseline", "compare", "gate", "report"]
+
+baseline = typer.Typer(no_args_is_help=True, help="Approved baselines: they move only when somebody approves.")
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="Run id, the beginning of one, a folder, or latest.")] = "latest",
+    baseline: BaselineOption = api.MAIN_BASELINE,
+    home: HomeOption = None,
+) -> None:
+    """Write the HTML report (and Markdown, JSON) of a stored run again."""
+    place = Home.choose(home)
+    print(api.report(load(place, run), home=place, baseline=baseline))
+
+
+def compare(
+    base: Annotated[str, typer.Argument(help="The run to measure against.")],
+    candidate: Annotated[str, typer.Argument(help="The run to judge.")],
+    fail_on: FailOption = "regressed",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge one stored run against another, cell by cell."""
+    place = Home.choose(home)
+    failing = _fail_on(fail_on)
+    verdicts = api.compare(load(place, base), load(place, candidate))
+    _say(verdicts, as_json)
+    raise typer.Exit(verdicts.exit_status(failing))
+
+
+def gate(
+    run: Annotated[str, typer.Argument(help="The run to judge.")] = "latest",
+    baseline: BaselineOption = api.MAIN_BASELINE,
+    fail_on: FailOption = "regressed",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What CI calls: judge a run against the approved baseline, write verdict.json and the report, exit accordingly."""
+    place = Home.choose(home)
+    failing = _fail_on(fail_on)
+    candidate = load(place, run)
+    if candidate.info.sealed_at is None:
+        raise UsageError(
+            f"run {candidate.info.run} was cut short and may hide a regression; "
+            f"complete it with `ampmark run --resume {candidate.info.run}` first."
+        )
+    verdicts = api.gate(candidate, home=place, baseline=baseline)
+    page = api.report(candidate, home=place, verdicts=verdicts)
+    _say(verdicts, as_json)
+    print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
+    raise typer.Exit(verdicts.exit_status(failing))
+
+
+@baseline.command(epilog='Example: ampmark baseline approve latest --name main --reason "release 1.0"')
+def approve(
+    run: Annotated[str, typer.Argument(help="The run that later ones are measured against.")],
+    reason: Annotated[str, typer.Option(help="Why this run may be the measure of later ones.")],
+    name: Annotated[str, typer.Option(help="Name of the baseline.")] = api.MAIN_BASELINE,
+    home: HomeOption = None,
+) -> None:
+    """Make a run the baseline of its machine; nothing else ever does."""
+    from suite.judge.baseline import approve as approve_run
+
+    place = Home.choose(home)
+    approval = approve_run(place.results, load(place, run), name, reason)
+    print(f"baseline {approval.name!r} for {approval.device} is now run {approval.run}.")
+
+
+@baseline.command("list", epilog="Example: ampmark baseline list")
+def list_baselines(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Approved baselines."""
+    from suite.judge.baseline import list_approvals
+
+    approvals = list_approvals(Home.choose(home).results)
+    if as_json:
+        print_json([encode(approval) for approval in approvals])
+    else:
+        terminal.print_baselines(approvals)
+
+
+def _fail_on(text: str) -> frozenset[str]:
+    known = ("regressed", "inconclusive")
+    chosen = [part.strip() for part in text.split(",") if part.strip()]
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"--fail-on {name!r} is not known; {nearest(name, known)}")
+    return frozenset(chosen)
+
+
+def _say(verdicts: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(encode(verdicts) | {"headline": verdicts.headline})
+    else:
+        terminal.print_verdicts(verdicts)

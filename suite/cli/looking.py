@@ -1,0 +1,46 @@
+"""`list` and `show`: what is stored, and what can be run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from suite import catalog, profiles, store, terminal
+from suite.cli.options import HomeOption, JsonOption, load, print_json, rows
+from suite.decode import encode
+from suite.home import Home
+
+__all__ = ["list_", "show"]
+
+
+def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Stored runs, oldest first; and what can be run here."""
+    place = Home.choose(home)
+    runs = store.list_runs(place.results)
+    if as_json:
+        keys = ("run", "created_at", "sealed_at", "command")
+        listed = [{key: encode(info)[key] for key in keys} | {"fingerprint": info.fingerprint} for info in runs]
+        print_json(
+            {
+                "runs": listed,
+                "workloads": list(catalog.workloads()),
+                "precisions": list(catalog.precisions()),
+                "profiles": list(profiles.available()),
+            }
+        )
+    else:
+        terminal.print_list(runs, catalog.workloads(), catalog.precisions(), profiles.available())
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="Run id, the beginning of one, a folder, or latest.")] = "latest",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The table of one stored run."""
+    loaded = load(Home.choose(home), run)
+    if as_json:
+        print_json({"run": encode(loaded.info), "trials": rows(loaded.trials)})
+    else:
+        terminal.print_run(loaded)

@@ -1,0 +1,98 @@
+"""`ampmark run`: plan, run, store, print a table, write the report."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suite import api, store, terminal
+from suite.cli.options import HomeOption, JsonOption, print_json, rows
+from suite.errors import UsageError
+from suite.home import Home
+from suite.progress import RunDisplay
+from suite.record import Outcome
+
+__all__ = ["run"]
+
+
+def run(
+    profile: Annotated[str | None, typer.Option(help="quick, standard, smoke, or a TOML file of that form.")] = None,
+    workload: Annotated[list[str] | None, typer.Option(help="Only this workload (repeatable).")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="Only this precision (repeatable).")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Fresh processes per cell and seed.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N (default: the best one here).")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds one trial may take.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Complete this interrupted run (an id, or latest).")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan, run, store, print a table, write the report."""
+    place = Home.choose(home)
+    choices = {
+        "--profile": profile and Path(profile).name,
+        "--workload": workload,
+        "--precision": precision,
+        "--repeats": repeats,
+        "--seeds": seeds,
+        "--device": device,
+        "--timeout": timeout,
+    }
+    api.check_writable(place)
+    with RunDisplay(quiet=as_json) as display:
+        try:
+            if resume is not None:
+                _refuse_with_resume(choices)
+                finished = api.resume(store.find_run(place.results, resume), on_event=display.on_event)
+            else:
+                display.surveying()
+                planned = api.plan(
+                    profile,
+                    device=device,
+                    workloads=workload or (),
+                    precisions=precision or (),
+                    seeds=_seeds(seeds),
+                    repeats=repeats,
+                    timeout_seconds=timeout,
+                )
+                display.planned(planned)
+                finished = api.run(planned, home=place, command=_command(choices), on_event=display.on_event)
+        except api.RunInterruptedError as interruption:
+            display.interrupted(interruption.run)
+            raise typer.Exit(130) from None
+    if not as_json:
+        terminal.print_run(finished)
+    page = api.report(finished, home=place)
+    if as_json:
+        print_json({"run": finished.info.run, "report": str(page), "trials": rows(finished.trials)})
+    else:
+        print(f"\nreport: {page}")
+    broken = [outcome for outcome in finished.trials["outcome"] if Outcome(outcome).broken]
+    raise typer.Exit(4 if broken else 0)
+
+
+def _seeds(text: str | None) -> list[int]:
+    if text is None:
+        return []
+    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", text):
+        raise UsageError(f"--seeds {text!r} is not a list of whole numbers; give something like 0,1,2.")
+    return [int(part) for part in text.split(",")]
+
+
+def _refuse_with_resume(choices: Mapping[str, object]) -> None:
+    if any(choice not in (None, []) for choice in choices.values()):
+        raise UsageError("--resume completes a run as it was planned; leave out every other choice.")
+
+
+def _command(choices: Mapping[str, object]) -> str:
+    """What was asked for, without where it was stored; of a path only the last part, for folders name people."""
+    words = ["ampmark", "run"]
+    for name, choice in choices.items():
+        for value in choice if isinstance(choice, list) else [choice]:
+            words += [] if value is None else [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)

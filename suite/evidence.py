@@ -1,0 +1,68 @@
+"""Which precision an attestation's evidence proves. Standard library only, so that a stored record can be read again.
+
+The evidence is the operator census of one training step and the error of a seeded product against float64
+(`suite.measure.numerics` gathers both).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from suite.record import Attestation
+
+__all__ = ["effective_precision", "follows", "fulfils"]
+
+#: Upper limits of the relative error (Frobenius norm, unit-variance inputs, inner length 256) of each arithmetic.
+#: Rounding both inputs to a mantissa of m bits gives about 0.4 · 2^-m: 3e-4 for the 10 bits of TF32 and FP16,
+#: 2.4e-3 for the 7 bits of BF16; IEEE float32 accumulates to about 2e-7.
+_IEEE_LIMIT, _TEN_BIT_LIMIT, _SEVEN_BIT_LIMIT = 1e-5, 1e-3, 1e-1
+
+
+def effective_precision(operations: Mapping[str, int], errors: Mapping[str, float]) -> str:
+    """`fp32`, `tf32`, `fp16` or `bf16` where census and probe agree; else a description of what was found.
+
+    A model may keep some products in float32 on purpose, and so does torch (its math attention kernel, for one): the
+    arithmetic of more than half of the heavy operators then comes first, and the rest is named: `bf16 + float32 ×6`.
+    """
+    kinds = Counter[str]()
+    for operation, count in operations.items():
+        kinds[operation.rpartition("/")[2]] += count
+    if not kinds:
+        return "unknown (the census found no heavy operator)"
+    (main, most), *rest = kinds.most_common()
+    if 2 * most <= kinds.total():
+        return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
+    found = sorted({_name(main, error) for error in errors.values()})
+    name = found[0] if len(found) == 1 else "mixed (" + ", ".join(found) + ")"
+    return " + ".join([name, *(f"{kind} ×{count}" for kind, count in rest)])
+
+
+def fulfils(effective: str, wanted: str) -> bool:
+    """Whether what ran may stand under the name of what was asked for: 16-bit modes may leave a minority in float32."""
+    if wanted in ("fp32", "tf32"):
+        return effective == wanted
+    name, *rest = effective.split(" + ")
+    return name == wanted and all(part.startswith("float32 ") for part in rest)
+
+
+def follows(attestation: Attestation) -> bool:
+    """Whether the precision an attestation names is the one its own evidence proves; False for a forged one."""
+    return effective_precision(attestation.operations, attestation.probe_errors) == attestation.effective
+
+
+_ARITHMETIC = {
+    ("float32", "ieee"): "fp32",
+    ("float32", "ten-bit"): "tf32",
+    ("float16", "ten-bit"): "fp16",
+    ("bfloat16", "seven-bit"): "bf16",
+}
+
+
+def _name(kind: str, error: float) -> str:
+    return _ARITHMETIC.get((kind, _mantissa(error)), f"{kind} operators, probe error {error:.1e}")
+
+
+def _mantissa(error: float) -> str:
+    limits = ((_IEEE_LIMIT, "ieee"), (_TEN_BIT_LIMIT, "ten-bit"), (_SEVEN_BIT_LIMIT, "seven-bit"))
+    return next((name for limit, name in limits if error < limit), "broken")

@@ -1,0 +1,127 @@
+"""What instruments read around a trial: memory, energy, the state of the hardware, and what its arithmetic could do.
+
+Every quantity is a number, or None with a reason beside it; never 0 for "not known". Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Ceiling", "Compilation", "Energy", "FlushShare", "Hardware", "HardwareState", "Memory"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory in layers, in bytes. A layer that cannot be read is None and `reasons` says why."""
+
+    peak_allocated_bytes: int | None = None
+    """Largest sum of live tensors after warm-up (torch allocator)."""
+    peak_allocated_bytes_with_warmup: int | None = None
+    peak_reserved_bytes: int | None = None
+    """Largest memory held by the torch allocator, warm-up included."""
+    allocator_retries: int | None = None
+    """Times the allocator had to free its cache and try again: above 0, the peak is the device's limit."""
+    peak_device_bytes: int | None = None
+    """Device memory in use (NVML, sampled) minus what was in use before the trial touched the device."""
+    peak_process_bytes: int | None = None
+    """This process's device memory as the driver sees it at the end of the window (NVML)."""
+    peak_rss_bytes: int | None = None
+    """Largest resident memory of the trial process on the host after the fixed warm-up."""
+    peak_rss_bytes_with_warmup: int | None = None
+    """The same from the first training step on."""
+    rss_before_bytes: int | None = None
+    """Resident memory before the model was built: mostly libraries shared with the other trials."""
+    device_source: str | None = None
+    """How `peak_device_bytes` was read: the version of the driver's answer and the interval."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Field name -> why it is None."""
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy from the end of the fixed warm-up to the last step; None with a reason where it cannot be measured."""
+
+    joules: float | None = None
+    steps: int | None = None
+    """Optimizer steps between the two readings."""
+    source: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class HardwareState:
+    """The device and its host at one moment or, of the window, in sum. What the machine does not tell is None."""
+
+    sm_clock_mhz: float | None = None
+    """Of the GPU; over a window the lowest sample."""
+    memory_clock_mhz: float | None = None
+    temperature_celsius: float | None = None
+    """Of the GPU, or of the CPU package; over a window the highest sample."""
+    power_watts: float | None = None
+    """Of the GPU; over a window the mean of the samples."""
+    power_limit_watts: float | None = None
+    clock_reasons: tuple[str, ...] | None = None
+    """What limits the GPU's clock (nvml.h, nvmlClocksEventReasons), except idling; over a window, all that occurred."""
+    foreign_processes: int | None = None
+    """Other processes computing on the GPU; None where the driver's list cannot be matched with this process."""
+    cpu_clock_mhz: float | None = None
+    """Mean over the processors this process may use; over a window the lowest sample."""
+    run_queue: int | None = None
+    """Runnable tasks on the machine; over a window the most that were seen."""
+    foreign_cpu_share: float | None = None
+    """Share of the processors' time that other processes took; of a window only."""
+    steal_share: float | None = None
+    """Share of the processors' time that the hypervisor gave to others; of a window only."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machine before the model is built, during the window, and after the last step."""
+
+    before: HardwareState | None = None
+    during: HardwareState | None = None
+    after: HardwareState | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Field name of the state -> why it is None."""
+
+
+@dataclass(frozen=True)
+class FlushShare:
+    """What float16 does to the gradients of one training step at one loss scale (see `measure.flush`)."""
+
+    scale: float
+    values: int
+    """Non-zero, finite gradient values that were looked at."""
+    flushed: int
+    """Of these, how many become zero in float16 when multiplied by `scale`."""
+    overflowed: int
+    """Of these, how many become infinite."""
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What torch.compile did before the timed steps."""
+
+    seconds: float
+    """Compilation in all of the trial's steps, which is no part of any timed step."""
+    graphs: int
+    graph_breaks: int
+    recompiled_in_window: int
+    """Graphs compiled again after the warm-up: above 0, timed steps hold compilation."""
+    break_reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the device could do at best in this precision: from a table, and measured beside the trial."""
+
+    peak_flops_per_second: float | None = None
+    """Dense datasheet peak of this device and arithmetic."""
+    peak_source: str | None = None
+    matmul_flops_per_second: float | None = None
+    """Fastest large matrix product on random data, measured in the trial's process after its training."""
+    matmul_shape: tuple[int, ...] | None = None
+    """Rows, inner length and columns of that product."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Field name -> why it is None."""
