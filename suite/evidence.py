@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from suite.record import Attestation
 
-__all__ = ["effective_precision", "follows", "fulfils"]
+__all__ = ["effective_precision", "follows", "fulfils", "kind_of"]
 
 #: Upper limits of the relative error (Frobenius norm, unit-variance inputs, inner length 256) of each arithmetic.
 #: Rounding both inputs to a mantissa of m bits gives about 0.4 · 2^-m: 3e-4 for the 10 bits of TF32 and FP16,
@@ -33,7 +33,11 @@ def effective_precision(operations: Mapping[str, int], errors: Mapping[str, floa
     (main, most), *rest = kinds.most_common()
     if 2 * most <= kinds.total():
         return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
-    found = sorted({_name(main, error) for error in errors.values()})
+    probed = sorted({kind_of(operation) for operation in operations if operation.endswith("/" + main)})
+    missing = [kind for kind in probed if kind not in errors]
+    if missing:
+        return f"unknown (no probe of {', '.join(missing)})"
+    found = sorted({_name(main, errors[kind]) for kind in probed})
     name = found[0] if len(found) == 1 else "mixed (" + ", ".join(found) + ")"
     return " + ".join([name, *(f"{kind} ×{count}" for kind, count in rest)])
 
@@ -44,6 +48,15 @@ def fulfils(effective: str, wanted: str) -> bool:
         return effective == wanted
     name, *rest = effective.split(" + ")
     return name == wanted and all(part.startswith("float32 ") for part in rest)
+
+
+def kind_of(operation: str) -> str:
+    """Which probe speaks for an operator of the census: `attention`, `convolution`, `matmul` or `recurrence`."""
+    name = operation.rpartition("/")[0]
+    for part, kind in (("attention", "attention"), ("convolution", "convolution"), ("rnn", "recurrence")):
+        if part in name:
+            return kind
+    return "matmul"
 
 
 def follows(attestation: Attestation) -> bool:

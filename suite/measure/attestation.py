@@ -17,7 +17,6 @@ __all__ = ["attest", "objection"]
 
 def attest(workload: Workload, model: nn.Module, policy: Policy, device: torch.device) -> Attestation:
     """One untimed step under the census, then the probe; the model is not used afterwards."""
-    settings = numerics.switches()
     model.train()
     model.zero_grad(set_to_none=True)
     with numerics.Census() as census:
@@ -29,7 +28,7 @@ def attest(workload: Workload, model: nn.Module, policy: Policy, device: torch.d
         effective=effective_precision(census.operations, errors),
         operations=dict(census.operations),
         probe_errors=errors,
-        settings=settings,
+        settings=census.settings,
     )
 
 

@@ -14,8 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from suite.evidence import kind_of
 from suite.measure.device import Arithmetic
 
 __all__ = ["Census", "pin_arithmetic", "pinned", "probe", "restore", "switches"]
@@ -75,11 +77,18 @@ def restore(settings: Mapping[str, str]) -> None:
 
 
 class Census(TorchDispatchMode):
-    """Counts heavy operators by name and type of their first floating-point input."""
+    """Counts heavy operators by name and type of their first floating-point input, and reads the switches at each."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: Counter[str] = Counter()
+        self._settings: list[dict[str, str]] = []
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The switches as the operators found them; `ieee, tf32` for one that was moved in between."""
+        seen = self._settings or [switches()]
+        return {name: ", ".join(sorted({state[name] for state in seen})) for name in seen[0]}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -88,6 +97,9 @@ class Census(TorchDispatchMode):
         if name.startswith(HEAVY):
             kind = next((str(a.dtype) for a in args if isinstance(a, Tensor) and a.is_floating_point()), "none")
             self.operations[f"{name}/{kind.removeprefix('torch.')}"] += 1
+            state = switches()
+            if state not in self._settings:
+                self._settings.append(state)
         return func(*args, **(kwargs or {}))
 
 
@@ -95,17 +107,8 @@ def probe(
     operations: Mapping[str, int], context: Callable[[], AbstractContextManager[object]], device: torch.device
 ) -> dict[str, float]:
     """Relative error against float64 of a seeded product per kind of operator that the census found."""
-    errors = {}
-    for kind, build in _PROBES.items():
-        if any(_kind(operation) == kind for operation in operations):
-            errors[kind] = _relative_error(*build(), context, device)
-    return errors
-
-
-def _kind(operation: str) -> str:
-    if "convolution" in operation:
-        return "convolution"
-    return "recurrence" if "rnn" in operation else "matmul"
+    found = {kind_of(operation) for operation in operations}
+    return {kind: _relative_error(*build(), context, device) for kind, build in _PROBES.items() if kind in found}
 
 
 def _relative_error(
@@ -132,9 +135,22 @@ def _seeded(module: nn.Module, *shape: int) -> tuple[nn.Module, Tensor]:
     return module, torch.randn(*shape, generator=generator)
 
 
+class _Attention(nn.Module):
+    """Attention between the three parts of its input, which have the type that a projection under autocast gives."""
+
+    def forward(self, parts: Tensor) -> Tensor:
+        queries, keys, values = parts.to(torch.get_autocast_dtype(parts.device.type)) if _casts(parts) else parts
+        return functional.scaled_dot_product_attention(queries, keys, values)
+
+
+def _casts(data: Tensor) -> bool:
+    return data.dtype == torch.float32 and torch.is_autocast_enabled(data.device.type)
+
+
 _PROBES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "matmul": lambda: _seeded(nn.Linear(256, 256, bias=False), 256, 256),
     "convolution": lambda: _seeded(nn.Conv2d(32, 32, 3, bias=False), 4, 32, 16, 16),
+    "attention": lambda: (_Attention(), torch.randn(3, 2, 4, 64, 64, generator=torch.Generator().manual_seed(0))),
     # Small weights keep the gates off saturation, where every arithmetic gives the same ±1.
     "recurrence": lambda: _gentle(*_seeded(nn.LSTM(64, 64), 1, 32, 64)),
 }

@@ -4,58 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from suite.evidence import effective_precision, fulfils
+from suite.evidence import effective_precision
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
 
 CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize(
-    ("operations", "errors", "effective"),
-    [
-        ({"aten.mm/float32": 3}, {"matmul": 2.1e-7}, "fp32"),
-        ({"aten.mm/float32": 3}, {"matmul": 2.9e-4}, "tf32"),
-        ({"aten.mm/float16": 3}, {"matmul": 3.6e-4}, "fp16"),
-        ({"aten.mm/bfloat16": 3}, {"matmul": 2.9e-3}, "bf16"),
-        # Products in IEEE, convolutions in TF32: the library defaults on an Ampere GPU.
-        (
-            {"aten.mm/float32": 3, "aten.convolution/float32": 1},
-            {"matmul": 2e-7, "convolution": 3e-4},
-            "mixed (fp32, tf32)",
-        ),
-        ({"aten.mm/float16": 3, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "fp16 + float32 ×2"),
-        ({"aten.mm/float16": 2, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "mixed (float16 ×2, float32 ×2)"),
-        ({"aten.mm/bfloat16": 1}, {"matmul": 2e-7}, "bfloat16 operators, probe error 2.0e-07"),
-        ({"aten.mm/float32": 1}, {"matmul": 0.5}, "float32 operators, probe error 5.0e-01"),
-        ({}, {}, "unknown (the census found no heavy operator)"),
-    ],
-)
-def test_census_and_probe_together_name_the_precision(
-    operations: dict[str, int], errors: dict[str, float], effective: str
-) -> None:
-    assert effective_precision(operations, errors) == effective
-
-
-@pytest.mark.parametrize(
-    ("effective", "wanted", "fulfilled"),
-    [
-        ("fp32", Arithmetic.FP32, True),
-        ("tf32", Arithmetic.FP32, False),
-        ("fp32 + float16 ×1", Arithmetic.FP32, False),
-        ("mixed (fp32, tf32)", Arithmetic.TF32, False),
-        ("bf16", Arithmetic.BF16, True),
-        ("bf16 + float32 ×6", Arithmetic.BF16, True),
-        ("bf16 + float16 ×6", Arithmetic.BF16, False),
-        ("fp32 + bfloat16 ×1", Arithmetic.BF16, False),
-        ("fp16", Arithmetic.BF16, False),
-    ],
-)
-def test_a_sixteen_bit_mode_may_leave_a_minority_in_float32(
-    effective: str, wanted: Arithmetic, fulfilled: bool
-) -> None:
-    assert fulfils(effective, wanted) is fulfilled
 
 
 def test_the_census_counts_heavy_operators_by_input_type() -> None:
@@ -69,14 +23,17 @@ def test_the_census_counts_heavy_operators_by_input_type() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "effective"), [(None, "fp32"), (torch.float16, "fp16"), (torch.bfloat16, "bf16")])
-@pytest.mark.parametrize("operation", ["aten.mm", "aten.convolution"])
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [("aten.mm", "matmul"), ("aten.convolution", "convolution"), ("aten._scaled_dot_product_attention", "attention")],
+)
 def test_the_probe_reads_the_arithmetic_off_the_error(
-    operation: str, dtype: torch.dtype | None, effective: str
+    operation: str, kind: str, dtype: torch.dtype | None, effective: str
 ) -> None:
     numerics.pin_arithmetic(Arithmetic.FP32)
     operations = {f"{operation}/{str(dtype or torch.float32).removeprefix('torch.')}": 1}
     errors = numerics.probe(operations, lambda: torch.autocast("cpu", dtype, enabled=dtype is not None), CPU)
-    assert list(errors) == ["matmul" if operation == "aten.mm" else "convolution"]
+    assert list(errors) == [kind]
     assert effective_precision(operations, errors) == effective
 
 
@@ -109,6 +66,19 @@ def test_contract_with_torch_private_switches() -> None:
     assert backends.cudnn.conv.fp32_precision == "ieee"
     assert backends.cudnn.rnn.fp32_precision == "ieee"
     assert backends.mkldnn.matmul.fp32_precision == "ieee"
+
+
+def test_the_census_reads_the_switches_where_the_operators_find_them() -> None:
+    numerics.pin_arithmetic(Arithmetic.FP32)
+    model = nn.Linear(4, 4)
+    with numerics.Census() as census:
+        model(torch.ones(2, 4))
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        model(torch.ones(2, 4))
+        torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+    assert census.settings["mkldnn.matmul.fp32_precision"] == "bf16, ieee"
+    assert census.settings["cuda.matmul.fp32_precision"] == "ieee"
+    assert numerics.switches()["mkldnn.matmul.fp32_precision"] == "ieee"
 
 
 def test_a_poisoned_buffer_is_found_by_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,20 +69,23 @@ def test_overflows_injected_at_steps_2_and_5_are_recorded_at_2_and_5(name: str, 
     assert stayed == injected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     injected=st.lists(st.booleans(), min_size=1, max_size=12),
     name=st.sampled_from(sorted(OPTIMIZERS)),
     scaling=st.sampled_from(["static", "dynamic"]),
     accumulation=st.integers(1, 3),
     clip_norm=st.sampled_from([None, 1.0]),
+    groups=st.sampled_from([1, 2]),
 )
 def test_the_record_agrees_with_whether_the_parameters_moved(
-    injected: list[bool], name: str, scaling: str, accumulation: int, clip_norm: float | None
+    injected: list[bool], name: str, scaling: str, accumulation: int, clip_norm: float | None, groups: int
 ) -> None:
     model = _model()
     policy = _policy(scaling, len(injected), clip_norm)
-    stayed = _train(policy, make_optimizer(model, OPTIMIZERS[name]), model, injected, accumulation)
+    optimizer = make_optimizer(model, replace(OPTIMIZERS[name], decay_vectors=groups == 1))
+    assert len(optimizer.param_groups) == groups
+    stayed = _train(policy, optimizer, model, injected, accumulation)
     assert list(policy.trace().overflowed) == injected == stayed
 
 

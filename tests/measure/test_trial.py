@@ -216,6 +216,36 @@ def test_a_precision_that_did_not_run_fails_the_trial() -> None:
     assert record.reason.startswith("bf16 was asked for, but float32 operators, probe error ")
 
 
+class SecretlyReduced(Tiny):
+    """A workload that lowers the precision of fp32 products for itself and puts the switch back."""
+
+    def loss(self, model, batch):  # type: ignore[no-untyped-def]
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        try:
+            return super().loss(model, batch)
+        finally:
+            torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+
+
+class LeftReduced(Tiny):
+    """A library that changes the switch when the model is built, and leaves it so."""
+
+    def model(self) -> nn.Module:
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        return super().model()
+
+
+@pytest.mark.parametrize(("workload", "found"), [(SecretlyReduced, "bf16, ieee"), (LeftReduced, "bf16")])
+def test_a_switch_moved_behind_the_suites_back_fails_the_trial(workload: type[Tiny], found: str) -> None:
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+    record = run_trial(SPEC, lambda: workload(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)
+    assert record.outcome is Outcome.PRECISION_MISMATCH
+    assert record.reason == (
+        "something changed torch's precision switches during the trial: "
+        f"mkldnn.matmul.fp32_precision was {found} and not ieee."
+    )
+
+
 def test_the_seed_decides_everything_and_another_seed_changes_everything() -> None:
     def digests(seed: int) -> tuple[str | None, str | None]:
         bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
