@@ -46,7 +46,9 @@ TRIAL_COLUMNS = _table(
     str: ceiling_reasons
     boolean: compiled
     float64: compile_seconds
-    Int64: graphs graph_breaks recompiled_in_window
+    Int64: graphs graph_breaks
+    str: graph_break_reasons
+    Int64: recompiled_in_window
     float64: flush_scale flushed_share overflowed_share
     Int64: peak_allocated_bytes peak_allocated_bytes_with_warmup peak_reserved_bytes allocator_retries
     Int64: peak_device_bytes peak_process_bytes peak_rss_bytes peak_rss_bytes_with_warmup rss_before_bytes

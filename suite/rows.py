@@ -173,6 +173,7 @@ def _compilation_columns(record: TrialRecord) -> dict[str, Any]:
         "compile_seconds": done.seconds,
         "graphs": done.graphs,
         "graph_breaks": done.graph_breaks,
+        "graph_break_reasons": _json(done.break_reasons),
         "recompiled_in_window": done.recompiled_in_window,
     }
 

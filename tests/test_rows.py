@@ -233,6 +233,14 @@ def test_utilisation_is_the_applied_work_of_the_window_over_what_the_device_coul
     assert json.loads(unknown["ceiling_reasons"]) == {"peak_flops_per_second": "not listed"}
 
 
+def test_compilation_has_its_columns_and_an_eager_trial_has_none() -> None:
+    row = _row(compilation=Compilation(12.5, 3, 2, 1, ("print", "a list of tensors")))
+    assert (row["compiled"], row["compile_seconds"], row["graphs"], row["graph_breaks"]) == (True, 12.5, 3, 2)
+    assert (row["recompiled_in_window"], row["graph_break_reasons"]) == (1, '["print", "a list of tensors"]')
+    assert _row()["compiled"] is False
+    assert "graph_break_reasons" not in _row()
+
+
 def test_flushed_shares_are_of_the_values_looked_at() -> None:
     row = _row(flush=FlushShare(scale=1024.0, values=200, flushed=50, overflowed=1))
     assert (row["flush_scale"], row["flushed_share"], row["overflowed_share"]) == (1024.0, 0.25, 0.005)

@@ -8,6 +8,7 @@ from typing import Any
 
 from suite.report import numbers
 from suite.report.cells import Cell, distinct, from_json, values_of
+from suite.report.hardware import hardware_table
 from suite.report.tables import Table
 from suite.report.text import shorten
 
@@ -19,7 +20,8 @@ MEMORY_LABELS = {
     "peak_reserved_bytes": "peak reserved by torch's allocator",
     "peak_device_bytes": "peak in use on the device (above idle)",
     "peak_process_bytes": "peak of this process on the device",
-    "peak_rss_bytes": "peak resident on the host",
+    "peak_rss_bytes": "peak resident on the host, after warm-up",
+    "peak_rss_bytes_with_warmup": "peak resident on the host, with warm-up",
     "rss_before_bytes": "resident on the host before the model",
     "allocator_retries": "allocator retries",
 }
@@ -42,10 +44,21 @@ _NUMBERS: tuple[tuple[str, str, numbers.Formatter], ...] = (
     ("overflowing steps: steady state", "overflow_steady_count", numbers.count),
     ("skipped steps", "skipped_steps", numbers.count),
     ("longest run of skipped steps", "longest_skip_run", numbers.count),
+    ("loss scale, settled", "scale_settled", numbers.scale),
     ("loss scale, first", "scale_first", numbers.scale),
     ("loss scale, lowest", "scale_lowest", numbers.scale),
     ("loss scale, highest", "scale_highest", numbers.scale),
     ("loss scale, last", "scale_last", numbers.scale),
+    ("loss scale, growths", "scale_growths", numbers.count),
+    ("loss scale, back-offs", "scale_backoffs", numbers.count),
+    ("gradients that become zero in float16", "flushed_share", numbers.share),
+    ("gradients that become infinite in float16", "overflowed_share", numbers.share),
+    ("share of the datasheet peak (MFU)", "mfu", numbers.share),
+    ("share of a measured matrix product", "matmul_utilisation", numbers.share),
+    ("energy per sample", "energy_joules_per_sample", numbers.joules),
+    ("compilation", "compile_seconds", numbers.seconds),
+    ("compiled graphs", "graphs", numbers.count),
+    ("graph breaks", "graph_breaks", numbers.count),
     ("start of the process", "start_seconds", numbers.seconds),
     ("building model and data", "build_seconds", numbers.seconds),
     ("evaluating", "evaluate_seconds", numbers.seconds),
@@ -59,6 +72,7 @@ def cell_tables(cell: Cell) -> Iterator[Table]:
     yield _trial_table(cell)
     yield _quality_table(cell)
     yield _memory_table(cell)
+    yield hardware_table(cell)
     attestation = from_json(cell.first("attestation"), {})
     yield _mapping("Heavy operators of one training step", "Operator and input type", attestation, "operations", str)
     yield _mapping("Probe", "Operator", attestation, "probe_errors", lambda e: f"relative error {numbers.number(e)}")
@@ -119,7 +133,9 @@ def _memory_table(cell: Cell) -> Table:
         shown = numbers.memory if column.endswith("_bytes") or "_bytes_" in column else numbers.count
         values = cell.values(column)
         missing = f"not measured: {shorten(reasons.get(column, 'no reason was recorded'), 300)}"
-        rows.append((label, numbers.between(shown, values) if values else missing))
+        source = cell.first("device_source") if column == "peak_device_bytes" and values else None
+        how = f" ({shorten(source, 120)})" if source else ""
+        rows.append((label, f"{numbers.between(shown, values)}{how}" if values else missing))
     return Table.of("Memory, in layers", ("Layer", "Lowest to highest over processes"), rows)
 
 
@@ -129,7 +145,11 @@ def _mapping(caption: str, key: str, whole: dict[str, Any], name: str, shown: Ca
 
 def _digest_table(cell: Cell) -> Table:
     columns = {"setup_sha256": "setup", "workload_sha256": "workload source"}
-    columns |= {"losses_sha256": "loss curve", "parameters_sha256": "final parameters"}
+    columns |= {
+        "initial_sha256": "initial parameters",
+        "losses_sha256": "loss curve",
+        "parameters_sha256": "final parameters",
+    }
     rows = [
         (label, row[column][:16], f"{sum(other[column] == row[column] for other in cell.trials)}")
         for column, label in columns.items()

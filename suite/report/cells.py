@@ -98,6 +98,17 @@ class Cell:
         """Seeds in the order planned."""
         return tuple(dict.fromkeys(spec.seed for spec in self.planned))
 
+    @property
+    def with_steps(self) -> tuple[Row, ...]:
+        """The trials whose training says something: the measured ones, else those that took steps before they ended."""
+        return self.measured or tuple(row for row in self.trials if row["steps"] is not None)
+
+    @property
+    def cautions(self) -> dict[tuple[str, str], int]:
+        """Code and message of what weakens the numbers, and how many of the trials carry it."""
+        found = (caution for row in self.trials for caution in from_json(row["cautions"], []))
+        return dict(Counter((caution["code"], caution["message"]) for caution in found))
+
     def values(self, column: str) -> list[float]:
         """The column over the measured trials, without gaps."""
         return values_of(self.measured, column)

@@ -6,7 +6,9 @@ data values, never as fields or expressions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from suite.report.axes import Axis, spread, value_axis
 from suite.report.drawing import ON_TOP, Spec, axis_of, layer, room, scale
@@ -17,7 +19,7 @@ __all__ = ["loss_chart", "scale_chart", "time_chart"]
 
 WIDTH, HEIGHT = 300, 220
 """Of the plotting area in pixels, labels outside; three charts stand side by side on a wide screen."""
-LABEL_GAP = 16 / HEIGHT
+LABEL_PIXELS = 16
 LONGEST_LABEL = 22
 
 
@@ -28,19 +30,42 @@ COLOURS = tuple(
     )
 )
 DASHES = ([1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 2], [12, 4], [6, 2, 2, 2, 2, 2], [1, 3])
+NO_AXIS: Spec = {"labels": False, "ticks": False, "title": None, "grid": False}
+"""Of steps, where a chart below has one."""
 CROSS = "M-1,-1L1,1M1,-1L-1,1"
 
 
-def loss_chart(series: Sequence[Series]) -> Spec:
-    """Training loss over steps, one line per mode; a cross where a trial broke down."""
+def loss_chart(series: Sequence[Series], differences: Sequence[Series] = (), reference: str = "") -> Spec:
+    """Training loss over steps, one line per mode; a cross where a trial broke down.
+
+    Modes that train alike cover one another, so that below it stand their `differences` to the reference's loss.
+    """
     values = [value for line in series for _, value in line.points]
     ends = [
         {"step": line.points[-1][0], "value": line.points[-1][1], "colour": _colour(line)}
         for line in series
         if line.diverged_at is not None and line.points
     ]
-    chart = _line_chart(series, value_axis(values), "loss", extra=[_points(ends, CROSS, 90)])
-    return {**chart, "padding": _padding([_label(line) for line in series])}
+    last = max(step for line in series for step, _ in line.points)
+    chart = _line_chart(series, value_axis(values), "loss", extra=[_points(ends, CROSS, 90)], last=last)
+    padding = _padding([_label(line) for line in series])
+    if not differences:
+        return {**chart, "padding": padding}
+    chart["encoding"]["x"]["axis"] = NO_AXIS
+    below = _difference_panel(differences, f"loss − {shorten(reference, 20)}’s", last)
+    return {"vconcat": [chart, below], "spacing": 38, "bounds": "flush", "padding": padding}
+
+
+def _difference_panel(differences: Sequence[Series], title: str, last: int) -> Spec:
+    """Around zero; small differences in thousandths or millionths, for which the ticks have room."""
+    largest = max(abs(value) for line in differences for _, value in line.points)
+    power = 0 if largest in (0.0, math.inf) else 3 * math.floor(math.log10(largest) / 3)
+    scaled = [
+        replace(line, points=tuple((step, value / 10.0**power) for step, value in line.points)) for line in differences
+    ]
+    axis = value_axis([0.0, *(value for line in scaled for _, value in line.points)])
+    height = max(110, LABEL_PIXELS * len(scaled))
+    return _line_chart(scaled, axis, title + (f", in 1e{power}" if power else ""), last=last, height=height)
 
 
 def time_chart(series: Sequence[Series], unit: str) -> Spec:
@@ -66,7 +91,7 @@ def scale_chart(series: Sequence[Series]) -> Spec:
         top = _line_chart(scaled, axis, "loss scale", interpolate="step-after", last=last)
         if overflowing:
             # One axis of steps, under the strip.
-            top["encoding"]["x"]["axis"] = {"labels": False, "ticks": False, "title": None, "grid": False}
+            top["encoding"]["x"]["axis"] = NO_AXIS
         parts.append(top)
     if overflowing:
         parts.append(_overflow_strip(overflowing, last))
@@ -82,12 +107,13 @@ def _line_chart(
     interpolate: str = "linear",
     extra: Sequence[Spec] = (),
     last: int | None = None,
+    height: int = HEIGHT,
 ) -> Spec:
     last = max([step for line in series for step, _ in line.points]) if last is None else last
     x, y = _step_encoding(last), _value_encoding(axis, title)
     layers = [part for line in series if line.points for part in _line_layers(line, interpolate)]
-    layers += [*_end_labels(series, axis, last), *(part for part in extra if part["data"]["values"])]
-    return {"width": WIDTH, "height": HEIGHT, "encoding": {"x": x, "y": y}, "layer": layers}
+    layers += [*_end_labels(series, axis, last, height), *(part for part in extra if part["data"]["values"])]
+    return {"width": WIDTH, "height": height, "encoding": {"x": x, "y": y}, "layer": layers}
 
 
 def _padding(names: Sequence[str]) -> Spec:
@@ -116,9 +142,9 @@ def _line_layers(line: Series, interpolate: str) -> list[Spec]:
     ]
 
 
-def _end_labels(series: Sequence[Series], axis: Axis, last: int) -> list[Spec]:
+def _end_labels(series: Sequence[Series], axis: Axis, last: int, height: int) -> list[Spec]:
     lines = [line for line in series if line.points]
-    places = spread([axis.position(line.points[-1][1]) for line in lines], LABEL_GAP)
+    places = spread([axis.position(line.points[-1][1]) for line in lines], LABEL_PIXELS / height)
     labels, rules = [], []
     for line, place in zip(lines, places, strict=True):
         step, value = line.points[-1]

@@ -8,6 +8,8 @@ from suite.judge.findings import Finding, Verdict
 from suite.report import numbers
 from suite.report.cell_tables import MEMORY_LABELS
 from suite.report.cells import REFERENCE, TF32, Cell, Grid, from_json
+from suite.report.hardware import by_reason, state_labels
+from suite.report.statements import CEILING_LABELS
 from suite.report.tables import Table
 from suite.report.text import first_of, shorten
 
@@ -72,9 +74,17 @@ def _comparison_gaps(grid: Grid, cell: Cell) -> Iterator[Gap]:
 
 
 def _instrument_gaps(cell: Cell) -> Iterator[Gap]:
+    labelled = (
+        ("memory: ", "memory_reasons", MEMORY_LABELS),
+        ("utilisation: ", "ceiling_reasons", CEILING_LABELS),
+        ("hardware: ", "hardware", state_labels()),
+    )
     for row in cell.measured:
-        for field, why in from_json(row["memory_reasons"], {}).items():
-            yield f"memory: {MEMORY_LABELS.get(field, field)}", why, cell.name
+        for prefix, column, labels in labelled:
+            found = from_json(row[column], {})
+            # The whole state of the hardware is one JSON column; of the others there are only the reasons.
+            for why, names in by_reason(found.get("reasons", {}) if column == "hardware" else found, labels).items():
+                yield prefix + names, why, cell.name
         if row["energy_joules"] is None:
             yield "energy", row["energy_reason"] or "no reason was recorded", cell.name
         if row["quality"] is None:

@@ -12,7 +12,8 @@ from suite.record import Outcome
 from suite.report import numbers
 from suite.report.cells import REFERENCE, TF32, Cell, Grid, Row, memory_layer, quality_differences, speed_ratio
 from suite.report.regressions import METRICS
-from suite.report.signs import NOT_PLANNED, Sign, outcome_sign, verdict_sign
+from suite.report.signs import CAUTION, NOT_PLANNED, Sign, outcome_sign, verdict_sign
+from suite.report.statements import caution_words
 from suite.report.text import shorten
 
 __all__ = ["LAYERS", "Fact", "MatrixCell", "MatrixRow", "build_matrix", "overflow_words", "quality_words"]
@@ -38,7 +39,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A finding in a cell: `▲ regressed +3.1 % [+2.2, +4.0]`."""
+    """A finding or a caution in a cell: `▲ regressed step time +3.1 % [+2.2, +4.0]`."""
 
     sign: Sign
     metric: str
@@ -93,7 +94,7 @@ def _cell(grid: Grid, workload: str, precision: str, findings: Sequence[Finding]
         precision,
         outcome_sign(cell.outcome),
         cell.anchor,
-        tuple(_judgement(finding) for finding in ours if _worth_a_line(finding)),
+        (*(_judgement(finding) for finding in ours if _worth_a_line(finding)), *_cautions(cell)),
         tuple(_facts(grid, cell)) if cell.measured else (),
         _note(cell),
         _tone(cell, ours),
@@ -103,6 +104,7 @@ def _cell(grid: Grid, workload: str, precision: str, findings: Sequence[Finding]
 def _tone(cell: Cell, findings: Sequence[Finding]) -> str:
     tones = {outcome_sign(Outcome(row["outcome"])).tone for row in cell.trials}
     tones |= {verdict_sign(finding.verdict).tone for finding in findings}
+    tones |= {CAUTION.tone} if cell.cautions else set()
     return next((tone for tone in ("bad", "warn") if tone in tones), "quiet")
 
 
@@ -123,11 +125,18 @@ def _judgement(finding: Finding) -> Judgement:
     )
 
 
+def _cautions(cell: Cell) -> Iterator[Judgement]:
+    for code, words in caution_words(cell):
+        yield Judgement(CAUTION, shorten(code, 40), shorten(words, LONGEST_REASON))
+
+
 def _facts(grid: Grid, cell: Cell) -> Iterator[Fact]:
     reference = grid.beside(cell, REFERENCE)
     yield from _speeds(grid, cell)
     yield Fact("step", numbers.seconds(cell.median("step_seconds_median")), _spread(cell))
     yield Fact("rate", numbers.rate(cell.median("samples_per_second")))
+    yield from _known(cell, "MFU", "mfu", numbers.share)
+    yield from _known(cell, "energy", "energy_joules_per_sample", lambda each: f"{numbers.joules(each)}/sample")
     yield _memory(cell, reference)
     yield Fact("overflow", overflow_words(cell))
     yield Fact("quality", *quality_words(cell, reference))
@@ -150,6 +159,13 @@ def _spread(cell: Cell) -> str:
     if len(values) < 2:
         return "(1 process)"
     return f"({numbers.between(numbers.seconds, values)}, {len(values)} processes)"
+
+
+def _known(cell: Cell, label: str, column: str, shown: numbers.Formatter) -> Iterator[Fact]:
+    """A line only where there is a number; the list of gaps says why there is none."""
+    value = cell.median(column)
+    if value is not None:
+        yield Fact(label, shown(value))
 
 
 def _memory(cell: Cell, reference: Cell | None) -> Fact:

@@ -20,12 +20,14 @@ __all__ = [
     "memory",
     "number",
     "of",
+    "operation_rate",
     "operations",
     "percent",
     "probability",
     "rate",
     "scale",
     "seconds",
+    "share",
     "signed",
     "speed",
 ]
@@ -78,6 +80,11 @@ def operations(value: float | None) -> str:
     return _in_units(value, sizes)
 
 
+def operation_rate(value: float | None) -> str:
+    """Floating-point operations per second: `989 TFLOP/s`."""
+    return MISSING if value is None else f"{operations(value)}/s"
+
+
 def scale(value: float | None) -> str:
     """A loss scale: `2^16`, as on the chart's axis; another number where it is no power of two."""
     if value is None or value <= 0 or not math.isfinite(value) or not math.log2(value).is_integer():
@@ -102,6 +109,15 @@ def percent(share: float | None) -> str:
         if share is None or not math.isfinite(share)
         else f"{_percent_digits(share).removesuffix('.0')}{_SPACE}%"
     )
+
+
+def share(value: float | None) -> str:
+    """A part of a whole: `12.3 %`; what is not nothing is never written as 0, nor what is not all as 100."""
+    if value is not None and 0 < value < 0.0001:
+        return f"<{_SPACE}0.01{_SPACE}%"
+    if value is not None and 0.9995 <= value < 1:
+        return f">{_SPACE}99.9{_SPACE}%"
+    return percent(value)
 
 
 def change(share: float | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from suite.judge.findings import Verdict
 from suite.record import Outcome
 
-__all__ = ["NOT_PLANNED", "NOT_RUN", "Sign", "outcome_sign", "verdict_sign"]
+__all__ = ["CAUTION", "NOT_PLANNED", "NOT_RUN", "Sign", "outcome_sign", "verdict_sign"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Sign:
     tone: str
 
 
+CAUTION = Sign("!", "caution", "warn")
 NOT_RUN = Sign("…", "not run", "quiet")
 NOT_PLANNED = Sign("·", "not planned", "quiet")
 

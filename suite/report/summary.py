@@ -12,6 +12,7 @@ from suite.report.cells import REFERENCE, Cell, Grid, speed_ratio
 from suite.report.headline import headline, incomplete
 from suite.report.regressions import finding_rows, worst_first
 from suite.report.signs import outcome_sign
+from suite.report.statements import caution_words
 from suite.report.text import shorten
 from suite.store import Run
 
@@ -72,12 +73,13 @@ def _cell_row(grid: Grid, cell: Cell) -> list[str]:
     speed = numbers.speed(speed_ratio(cell, reference)) if reference else numbers.MISSING
     not_ranked = " (emulated, not ranked)" if cell.emulated and reference else ""
     reasons = [f"{row['outcome']}: {row['reason'] or 'no reason was recorded'}" for row in cell.stopped[:1]]
+    reasons += [f"caution {code} {words}" for code, words in caution_words(cell)]
     return [
         f"{sign.glyph} {sign.word}",
         f"{shorten(cell.workload, 40)} × {shorten(cell.precision, 40)}",
         numbers.seconds(cell.median("step_seconds_median")),
         f"{speed}{not_ranked}",
-        *(reasons or [""]),
+        "; ".join(reasons),
     ]
 
 

@@ -55,6 +55,21 @@ class Traces:
             stop = len(curve) if end is None else int(end)
             yield Series(cell.precision, place, _points(curve[:stop]), diverged_at=stop)
 
+    def loss_differences(self, cell: Cell, reference: Cell, place: int) -> Iterable[Series]:
+        """The median over processes of the loss minus the reference's of the same seed, which saw the same batches."""
+        theirs = {
+            seed: _median([self._column(r, "loss") for r in reference.measured if r["seed"] == seed and self._has(r)])
+            for seed in reference.seeds
+        }
+        differences = [
+            [_minus(*pair) for pair in zip(self._column(row, "loss"), theirs.get(row["seed"], ()), strict=False)]
+            for row in cell.measured
+            if self._has(row)
+        ]
+        points = _points(_median([curve for curve in differences if curve]))
+        if points:
+            yield Series(cell.precision, place, points, len(differences))
+
     def times(self, cell: Cell, place: int) -> Iterable[Series]:
         """Median step time over the measured processes, step by step."""
         rows = [row for row in cell.measured if self._has(row)]
@@ -94,6 +109,10 @@ def _median(curves: Sequence[Curve]) -> Curve:
 def _middle(values: Iterable[float | None]) -> float | None:
     found = [value for value in values if value is not None and math.isfinite(value)]
     return statistics.median(found) if found else None
+
+
+def _minus(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
 
 
 def _points(curve: Curve) -> tuple[Point, ...]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from suite.decode import encode
 from suite.report import numbers
-from suite.report.cells import Cell, Grid, Row, from_json
+from suite.report.cells import REFERENCE, Cell, Grid, Row, from_json
 from suite.report.charts import loss_chart, scale_chart, time_chart
 from suite.report.drawing import draw
 from suite.report.tables import Table
@@ -61,9 +61,20 @@ def _losses(cells: Placed, traces: Traces, name: str) -> Figure:
         return Figure("Training loss", "No trial of this workload has a loss to draw.", table=table)
     ends = ", ".join(_loss_words(line) for line in drawn)
     caption = "Median over the processes of each mode; a cross marks the step before which a diverged trial broke down."
-    return Figure(
-        "Training loss", caption, draw(loss_chart(drawn), f"Training loss over steps of {name}: {ends}."), table
-    )
+    differences = _differences(cells, traces)
+    if differences:
+        caption += f" Below: the same minus the loss of {REFERENCE} with the same seed, step by step."
+    chart = loss_chart(drawn, differences, REFERENCE)
+    return Figure("Training loss", caption, draw(chart, f"Training loss over steps of {name}: {ends}."), table)
+
+
+def _differences(cells: Placed, traces: Traces) -> list[Series]:
+    """Of every mode that finished, against the reference, if it finished."""
+    reference = next((cell for cell, _ in cells if cell.precision == REFERENCE and cell.measured), None)
+    if reference is None:
+        return []
+    others = [(cell, place) for cell, place in cells if cell is not reference]
+    return [line for cell, place in others for line in traces.loss_differences(cell, reference, place)]
 
 
 def _loss_words(line: Series) -> str:
@@ -135,12 +146,23 @@ def _loss_table(cells: Sequence[Cell], traces: Traces, name: str) -> Table:
 
 
 def _scale_table(cells: Sequence[Cell], name: str) -> Table:
-    head = ("Precision", "Outcome", "First", "Lowest", "Highest", "Last", "Grew", "Backed off", "Overflowing steps")
+    head = (
+        "Precision",
+        "Outcome",
+        "Settled",
+        "First",
+        "Lowest",
+        "Highest",
+        "Last",
+        "Grew",
+        "Backed off",
+        "Overflowing steps",
+    )
     rows = [
         (
             cell.precision,
             row["outcome"],
-            *(numbers.scale(row[f"scale_{key}"]) for key in ("first", "lowest", "highest", "last")),
+            *(numbers.scale(row[f"scale_{key}"]) for key in ("settled", "first", "lowest", "highest", "last")),
             *(numbers.count(row[f"scale_{key}"]) for key in ("growths", "backoffs")),
             _steps_words(row),
         )

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from suite import store
+from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, HardwareState, Memory
 from suite.record import (
     Attestation,
     Caution,
-    Energy,
     Environment,
-    Memory,
     Outcome,
     Quality,
     StepTrace,
@@ -129,6 +128,32 @@ def measured(
         workload_sha256="c" * 64,
     )
     return replace(record, **changes)
+
+
+def instrumented(spec: TrialSpec, seconds: float = 0.010, **changes: Any) -> TrialRecord:
+    """A trial of which every instrument could read something: 4e15 FLOPs in a step of 10 ms are 4e17 a second."""
+    at_rest = HardwareState(sm_clock_mhz=1200.0, temperature_celsius=41.0, power_watts=120.0, power_limit_watts=700.0)
+    window = HardwareState(
+        sm_clock_mhz=1755.0,
+        temperature_celsius=71.0,
+        power_watts=640.0,
+        power_limit_watts=700.0,
+        clock_reasons=("software power cap",),
+        foreign_cpu_share=0.031,
+        steal_share=0.0,
+    )
+    scales = (65536.0, 32768.0, 16384.0, 16384.0, 16384.0, 16384.0, 32768.0, 16384.0, 16384.0, 16384.0)
+    known: dict[str, Any] = {
+        "steps": steps_of(seconds, scales=scales, overflowed=(0, 1, 6)),
+        "flops_per_step": 4_000_000_000_000,
+        "ceiling": Ceiling(1e15, "vendor's datasheet, dense", 8e14, (8192, 8192, 8192)),
+        "hardware": Hardware(at_rest, window, at_rest, {"memory_clock_mhz": "not told", "run_queue": "not told"}),
+        "compilation": Compilation(12.3, 2, 1, 0, ("a call of print",)),
+        "flush": FlushShare(16384.0, 1000, 123, 0),
+        "energy": Energy(512.0, 8, "NVML total energy counter"),
+        "initial_sha256": "d" * 64,
+    }
+    return measured(spec, seconds, **(known | changes))
 
 
 def emulated(spec: TrialSpec, seconds: float = 0.360, **changes: Any) -> TrialRecord:

@@ -41,6 +41,40 @@ def test_a_loss_curve_is_the_median_of_the_processes(tmp_path: Path) -> None:
     assert line.processes == 3
 
 
+def test_a_difference_is_taken_seed_by_seed(tmp_path: Path) -> None:
+    plan = plan_of(("gpt",), ("fp32", "bf16"), seeds=(0, 1))
+    curves = {("fp32", 0): (3.0, 2.0), ("fp32", 1): (5.0, 4.0), ("bf16", 0): (3.0, 2.5), ("bf16", 1): (5.0, 4.25)}
+    records = [
+        measured(spec, steps=steps_of(losses=curves[spec.precision, spec.seed], count=2, warmup=1))
+        for spec in plan.trials
+    ]
+    run = run_of(tmp_path, plan, records, seal=False)
+    fp32, bf16 = Grid.of(run)
+    (line,) = Traces(run.steps).loss_differences(bf16, fp32, 1)
+    assert line.points == ((0, 0.0), (1, 0.375))
+    assert (line.precision, line.place) == ("bf16", 1)
+
+
+def test_a_seed_that_the_reference_lacks_has_no_difference(tmp_path: Path) -> None:
+    plan = plan_of(("gpt",), ("fp32", "bf16"), seeds=(0, 1))
+    run = run_of(tmp_path, plan, [measured(plan.trials[0]), measured(plan.trials[3])], seal=False)
+    fp32, bf16 = Grid.of(run)
+    assert list(Traces(run.steps).loss_differences(bf16, fp32, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "title", "drawn"),
+    [(0.0, "loss − fp32’s", 0.0), (2.0, "loss − fp32’s", 2.0), (0.002, "loss − fp32’s, in 1e-3", 2.0)],
+)
+def test_small_differences_are_drawn_in_thousandths_below_the_losses(size: float, title: str, drawn: float) -> None:
+    losses = [Series("fp32", 0, ((0, 3.0), (9, 1.0))), Series("bf16", 1, ((0, 3.0), (9, 1.0 + size)))]
+    spec = loss_chart(losses, [Series("bf16", 1, ((0, 0.0), (9, size)))], "fp32")
+    above, below = spec["vconcat"]
+    assert above["encoding"]["x"]["scale"] == below["encoding"]["x"]["scale"]
+    assert below["layer"][0]["data"]["values"][-1]["value"] == pytest.approx(drawn)
+    assert {title, "loss", "bf16"} <= set(texts(draw(spec, "losses")))
+
+
 def test_a_diverged_curve_stops_before_its_bad_step_and_is_marked(tmp_path: Path) -> None:
     (spec,) = plan_of(("gpt",), ("bf16",)).trials
     traces, (cell,) = cells_of(tmp_path, diverged(spec, step=6))

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from literal_runs import (
     GIB,
+    caution,
     diverged,
     emulated,
+    instrumented,
     measured,
     plan_of,
     run_of,
@@ -195,3 +197,20 @@ def test_verdicts_stand_in_their_cells_as_glyph_word_and_numbers(tmp_path: Path)
         ["▲ regressed step time +3.1 % [+2.2, +4.0]", "▲ regressed peak allocated memory +12.0 %"],
     ]
     assert [cell.tone for cell in cells] == ["warn", "bad"]
+
+
+def test_utilisation_and_energy_have_a_line_where_they_are_known(tmp_path: Path) -> None:
+    plan = plan_of()
+    known, unknown = matrix(tmp_path, plan, [instrumented(plan.trials[0]), measured(plan.trials[1])])
+    assert (facts(known)["MFU"], facts(known)["energy"]) == ("35 %", "16.0 J/sample")
+    assert not {"MFU", "energy"} & facts(unknown).keys()
+
+
+def test_a_caution_is_a_mark_and_a_sentence_in_its_cell(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",), repeats=2)
+    disturbed = caution("foreign_load", "Other processes took 23 % of the processors' time.")
+    (cell,) = matrix(tmp_path, plan, [measured(plan.trials[0], cautions=(disturbed,)), measured(plan.trials[1])])
+    ((sign, metric, text),) = [(j.sign, j.metric, j.text) for j in cell.judgements]
+    assert (sign.glyph, sign.word) == ("!", "caution")
+    assert (metric, text) == ("foreign_load", "in 1 of 2 trials: Other processes took 23 % of the processors' time.")
+    assert (cell.sign.word, cell.tone) == ("ok", "warn")

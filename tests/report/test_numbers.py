@@ -87,6 +87,17 @@ def test_units_come_from_the_name_of_the_metric() -> None:
     assert numbers.by_metric("quality")(0.84216) == "0.8422"
 
 
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (None, "–"), (0.0, "0 %"), (1e-7, "< 0.01 %"), (0.0005, "0.05 %"), (0.123, "12.3 %"), (0.9999, "> 99.9 %"),
+        (1.0, "100 %"),
+    ],
+)  # fmt: skip
+def test_a_share_is_0_or_100_percent_only_where_it_is(share: float | None, text: str) -> None:
+    assert plain(numbers.share(share)) == text
+
+
 def test_the_rest() -> None:
     assert numbers.scale(65536.0) == "2^16"
     assert numbers.scale(1000.0) == "1,000"
@@ -96,6 +107,8 @@ def test_the_rest() -> None:
     assert numbers.of(3, 5, "trial") == "3 of 5 trials"
     assert numbers.of(1, 1, "trial") == "1 of 1 trial"
     assert plain(numbers.operations(1.2e9)) == "1.20 GFLOP"
+    assert plain(numbers.operation_rate(9.89e14)) == "989 TFLOP/s"
+    assert numbers.operation_rate(None) == "–"
     assert plain(numbers.joules(0.0015)) == "1.50 mJ"
     assert plain(numbers.rate(2345.0)) == "2,345 samples/s"
     assert numbers.signed(0.0) == "±0"

@@ -25,6 +25,7 @@ from literal_runs import (
 
 from suite.errors import UnwritableResults
 from suite.judge.gate import compare_runs
+from suite.readings import Ceiling, Hardware, HardwareState
 from suite.record import Outcome, TrialRecord
 from suite.report import render
 from suite.report.page import page_html
@@ -137,6 +138,8 @@ def test_every_part_of_a_cell_is_there(compared: tuple[Run, str], read: Read) ->
         "aten.mm/float32 8",
         "relative error 2.10e−7",
         "step time, median 12.0 ms 12.0 ms",
+        "! caution clock_throttled in 1 of 5 trials: The clock was held back.",
+        "Below: the same minus the loss of fp32 with the same seed, step by step.",
     ):
         assert part in words, part
 
@@ -280,3 +283,20 @@ def test_importing_the_report_loads_nothing_heavy() -> None:
         "import sys, suite.report; sys.exit(bool({'torch', 'scipy', 'statsmodels', 'vl_convert'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_quantities_missing_for_one_reason_are_one_gap(tmp_path: Path, read: Read) -> None:
+    plan = plan_of(precisions=("fp32",))
+    why = {"memory_clock_mhz": "no GPU", "power_watts": "no GPU", "steal_share": "no /proc/stat"}
+    record = measured(
+        plan.trials[0],
+        hardware=Hardware(HardwareState(), HardwareState(), HardwareState(), why),
+        ceiling=Ceiling(reasons={"peak_flops_per_second": "not in the table"}),
+    )
+    words = read(page_html(run_of(tmp_path, plan, [record]), None)).words
+    for part in (
+        "hardware: memory clock, power no GPU gpt × fp32",
+        "hardware: processors' time taken by other virtual machines no /proc/stat gpt × fp32",
+        "utilisation: share of the datasheet peak (MFU) not in the table gpt × fp32",
+    ):
+        assert part in words, part

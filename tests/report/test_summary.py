@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from literal_runs import ENVIRONMENT, emulated, measured, plan_of, run_of, stopped
+from literal_runs import ENVIRONMENT, caution, emulated, measured, plan_of, run_of, stopped
 
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.record import Outcome
@@ -72,3 +72,11 @@ def test_a_run_cut_short_says_so(tmp_path: Path) -> None:
     plan = plan_of()
     run = run_of(tmp_path, plan, [measured(plan.trials[0])], seal=False)
     assert "Incomplete: 1 of 2 trials has a record." in summary_markdown(run, None)
+
+
+def test_what_weakens_a_cell_stands_beside_it(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",))
+    run = run_of(tmp_path, plan, [measured(plan.trials[0], cautions=(caution("cpu_steal", "9 % were stolen."),))])
+    assert rows(summary_markdown(run, None)) == [
+        "| ✓ ok | gpt × fp32 | 10.0 ms | – | caution cpu\\_steal in 1 of 1 trial: 9 % were stolen. |"
+    ]
