@@ -99,6 +99,7 @@ def _one_line(record: TrialRecord) -> str:
         parts.append(f"loss {number(row['first_loss'])} → {number(row['final_loss'])}")
         parts.append(f"{row['quality_metric']} {number(row['quality'])}")
         parts.append(f"{row['overflow_count']} overflows")
+        parts += [f"! {caution.code}" for caution in record.cautions]
     elif record.reason:
         parts.append(record.reason)
     return " · ".join(parts)

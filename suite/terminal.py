@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -30,55 +32,60 @@ _GLYPHS = {
     Verdict.NOT_MEASURED: ("–", "dim"),
 }
 
+_COLUMNS = (
+    "workload",
+    "precision",
+    "outcome",
+    "step",
+    "samples/s",
+    "× fp32",
+    "MFU",
+    "memory",
+    "J/sample",
+    "overflows",
+    "loss",
+    "quality",
+)
+_IF_KNOWN = ("MFU", "J/sample")
+"""Columns that are left out where no cell has a number for them; the report says why there is none."""
+
 
 def print_run(run: Run) -> None:
     """One row per cell, repeats and seeds taken together; a narrow terminal sees fewer columns, whole ones."""
     console = _console()
     console.print(f"run {run.info.run} on {run.info.environment.device_name}")
     layer, memory = _memory_layer(run.trials)
-    columns = [
-        "workload",
-        "precision",
-        "outcome",
-        "step",
-        "samples/s",
-        "× fp32",
-        memory,
-        "overflows",
-        "loss",
-        "quality",
-    ]
     rows, reasons = _cell_rows(run, layer)
-    table = _table(columns, rows)
+    columns = [name for name in _COLUMNS if name not in _IF_KNOWN or any(row.get(name) for row in rows)]
     unlimited = console.options.update(width=10_000)
-    for dropped in ("loss", memory, "samples/s", "× fp32", "overflows"):
-        if console.measure(table, options=unlimited).maximum <= console.width:
+    for dropped in ("loss", "J/sample", "memory", "MFU", "samples/s", "× fp32", "overflows"):
+        if console.measure(_table(columns, rows, memory), options=unlimited).maximum <= console.width:
             break
-        place = columns.index(dropped)
-        columns.pop(place)
-        rows = [[*row[:place], *row[place + 1 :]] for row in rows]
-        table = _table(columns, rows)
-    console.print(table)
+        columns = [name for name in columns if name != dropped]
+    console.print(_table(columns, rows, memory))
     for meaning in _quality_meanings(run.trials):
         console.print(meaning)
     for reason, cells in reasons.items():
         console.print(f"{', '.join(cells)}: {reason}")
+    for line in _caution_lines(run.trials):
+        console.print(line)
     if run.info.sealed_at is None:
         console.print(f"incomplete: {len(run.trials)} of {len(run.info.plan.trials)} trials; --resume completes it.")
 
 
-def _table(columns: list[str], rows: list[list[str]]) -> Table:
+def _table(columns: list[str], rows: list[dict[str, str]], memory: str) -> Table:
     table = Table()
     for name in columns:
+        title = memory if name == "memory" else name
         table.add_column(
-            name, no_wrap=True, justify="left" if name in ("workload", "precision", "outcome") else "right"
+            title, no_wrap=True, justify="left" if name in ("workload", "precision", "outcome") else "right"
         )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row.get(name, "") for name in columns))
     return table
 
 
-def _cell_rows(run: Run, layer: str) -> tuple[list[list[str]], dict[str, list[str]]]:
+def _cell_rows(run: Run, layer: str) -> tuple[list[dict[str, str]], dict[str, list[str]]]:
     """Texts of every cell, and for each reason the cells it stands for."""
     cells = run.trials.groupby(["workload", "precision"], sort=False)
     reference = {
@@ -164,28 +171,44 @@ def _memory_layer(trials: Any) -> tuple[str, str]:
     return known[0] if known else ("peak_rss_bytes", "peak resident")
 
 
-def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: float, memory_layer: str) -> list[str]:
+def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: float, layer: str) -> dict[str, str]:
+    """Column -> text; what the cell has no number for is left out."""
     outcomes = " / ".join(dict.fromkeys(rows["outcome"]))
+    disturbed = any(json.loads(text) for text in rows["cautions"].dropna())
+    texts = {"workload": workload, "precision": precision, "outcome": outcomes + " !" * disturbed}
     measured = rows[[Outcome(outcome).measured for outcome in rows["outcome"]]]
     if measured.empty:
-        return [workload, precision, outcomes, *[""] * 7]
+        return texts
     seconds = measured["step_seconds_median"].median()
-    memory = measured[memory_layer].max()
+    memory, mfu, joules = measured[layer].max(), measured["mfu"].median(), measured["energy_joules_per_sample"].median()
     overflows = measured["overflow_count"]
     # An emulated step says nothing about hardware speed.
     ranked = set(measured["outcome"]) == {Outcome.OK.value}
-    return [
-        workload,
-        precision,
-        outcomes,
-        milliseconds(seconds),
-        number(measured["samples_per_second"].median()),
-        "" if math.isnan(reference_seconds) or not ranked else f"{reference_seconds / seconds:.2f}",
-        "" if _missing(memory) else f"{memory / 2**20:.0f} MiB",
-        " … ".join(str(count) for count in sorted({overflows.min(), overflows.max()})),
-        f"{number(measured['first_loss'].mean())} → {number(measured['final_loss'].mean())}",
-        number(measured["quality"].mean()),
-    ]
+    return texts | {
+        "step": milliseconds(seconds),
+        "samples/s": number(measured["samples_per_second"].median()),
+        "× fp32": "" if math.isnan(reference_seconds) or not ranked else f"{reference_seconds / seconds:.2f}",
+        "MFU": "" if _missing(mfu) else f"{mfu:.1%}",
+        "memory": "" if _missing(memory) else f"{memory / 2**20:.0f} MiB",
+        "J/sample": "" if _missing(joules) else number(joules),
+        "overflows": " … ".join(str(count) for count in sorted({overflows.min(), overflows.max()})),
+        "loss": f"{number(measured['first_loss'].mean())} → {number(measured['final_loss'].mean())}",
+        "quality": number(measured["quality"].mean()),
+    }
+
+
+def _caution_lines(trials: Any) -> Iterator[str]:
+    """One line per code: the cells that carry it, and the message of the first of their trials."""
+    found: dict[str, tuple[list[str], str]] = {}
+    for (workload, precision), rows in trials.groupby(["workload", "precision"], sort=False):
+        cautions = [caution for text in rows["cautions"].dropna() for caution in json.loads(text)]
+        for code, n in Counter(caution["code"] for caution in cautions).items():
+            first = next(caution["message"] for caution in cautions if caution["code"] == code)
+            places, _ = found.setdefault(code, ([], first))
+            places.append(f"{workload} × {precision} ({n} of {len(rows)})")
+    for code, (places, message) in found.items():
+        example = ", for example" if len(places) > 1 else ""
+        yield f"! {code} in {', '.join(places)}{example}: {message}"
 
 
 def _finding_texts(finding: Finding) -> list[str | Text]:

@@ -13,8 +13,8 @@ from suite.api import Planned
 from suite.judge.baseline import Approval
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.progress import RunDisplay
-from suite.readings import Energy, Memory
-from suite.record import Outcome, Quality, TrialRecord
+from suite.readings import Ceiling, Energy, Memory
+from suite.record import Caution, Outcome, Quality, TrialRecord
 from suite.runner import Finished, Machine, Phase, Started
 from suite.store import Run
 from suite.terminal import print_baselines, print_list, print_run, print_verdicts
@@ -86,6 +86,33 @@ def test_a_cell_without_numbers_has_its_outcome_and_below_the_table_the_reason(
     printed = _printed_run(capsys, [records.record(outcome, reason="because of this")])
     assert _rows(printed)[1] == ["gpt", "fp32", outcome.value, "", "", "", "", "", "", ""]
     assert "gpt × fp32: because of this" in printed.splitlines()
+
+
+def test_utilisation_and_energy_have_a_column_where_a_cell_knows_them(capsys: Capture) -> None:
+    known = records.record(
+        spec=records.spec("gpt", "bf16"),
+        ceiling=Ceiling(peak_flops_per_second=40_000.0, peak_source="a table"),
+        energy=Energy(joules=80.0, steps=10, source="a counter"),
+    )
+    head, fp32, bf16 = _rows(_printed_run(capsys, [records.record(), known]))
+    # 10 steps of 1000 FLOPs in 1 s are a quarter of 40,000 a second; 80 J are 2 J for each of 40 samples.
+    assert [text for name, text in zip(head, bf16, strict=True) if name in ("MFU", "J/sample")] == ["25.0%", "2"]
+    assert [text for name, text in zip(head, fp32, strict=True) if name in ("MFU", "J/sample")] == ["", ""]
+
+
+def test_cautions_mark_their_cells_and_are_said_below_the_table(capsys: Capture) -> None:
+    loaded = Caution("foreign_load", "Other processes took 23 %.")
+    trials = [
+        *records.cell([0.1, 0.1], "gpt", "fp32"),
+        *records.cell([0.1], "gpt", "bf16", cautions=(loaded, Caution("cpu_steal", "9 % were stolen."))),
+        *records.cell([0.1, 0.1], "lstm", "bf16", cautions=(replace(loaded, message="Other processes took 31 %."),)),
+    ]
+    printed = _printed_run(capsys, trials)
+    assert [row[2] for row in _rows(printed)[1:]] == ["ok", "ok !", "ok !"]
+    assert printed.splitlines()[-2:] == [
+        "! foreign_load in gpt × bf16 (1 of 1), lstm × bf16 (2 of 2), for example: Other processes took 23 %.",
+        "! cpu_steal in gpt × bf16 (1 of 1): 9 % were stolen.",
+    ]
 
 
 def test_emulated_numbers_are_shown_as_such(capsys: Capture) -> None:
@@ -317,6 +344,12 @@ def test_a_finished_trial_is_one_line(capsys: Capture) -> None:
     steps = records.trace(0.0125, overflow_steps=(0,), skips_overflow=True)
     expected = "gpt-fp32-s0-r0               ok · 12.5 ms a step · loss 12 → 1 · accuracy 0.75 · 1 overflows"
     assert _line(capsys, records.record(steps=steps)) == expected
+
+
+def test_a_disturbed_trial_says_so_at_once(capsys: Capture) -> None:
+    assert _line(capsys, records.record(cautions=(Caution("cpu_steal", "9 %"),))).endswith(
+        " · 0 overflows · ! cpu_steal"
+    )
 
 
 def test_a_trial_that_did_not_finish_is_one_line_with_its_reason(capsys: Capture) -> None:
