@@ -19,6 +19,7 @@ ALLOWED = {
     "suite.columns": "",
     "suite.home": "",
     "suite.readings": "",
+    "suite.peaks": "suite.decode",
     "suite.evidence": "suite.record",
     "suite.spec": "suite.decode suite.errors",
     "suite.record": "suite.decode suite.readings suite.spec",
@@ -37,8 +38,8 @@ ALLOWED = {
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.decode suite.errors suite.measure suite.record suite.spec torch "
     "workloads.base",
-    "suite.measure": "suite.decode suite.errors suite.evidence suite.measure suite.readings suite.record suite.spec "
-    "torch pynvml workloads.base",
+    "suite.measure": "suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings suite.record "
+    "suite.spec torch pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.

@@ -23,6 +23,7 @@ import torch
 from suite import catalog
 from suite.decode import DecodeError, decode, encode
 from suite.errors import PrecisionUnsupported, SuiteError, UsageError
+from suite.measure.ceiling import ceiling_of
 from suite.measure.device import hardware
 from suite.measure.environment import describe, device_uuid
 from suite.measure.memory import Instruments
@@ -93,7 +94,9 @@ def _measure(
         _check_identity(device, surveyed_uuid)
     bench = Bench(device, hardware(device), instruments, phase=phase, keep=keep)
     record = run_trial(spec, lambda: _make(workload_class, spec, device), precision, bench)
-    keep(_with_source_digest(record, workload_class))
+    keep(record := _with_source_digest(record, workload_class))
+    phase("measuring the ceiling")
+    keep(replace(record, ceiling=ceiling_of(record, precision.arithmetic, bench.hardware, device)))
 
 
 def _check_identity(device: torch.device, surveyed_uuid: str | None) -> None:

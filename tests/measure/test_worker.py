@@ -50,7 +50,15 @@ def _messages(job: dict[str, object]) -> list[dict[str, object]]:
 def test_phases_come_first_and_exactly_one_record_last() -> None:
     messages = _messages(_trial())
     phases = [message["phase"] for message in messages[:-1]]
-    assert phases == ["starting", "building the model", "training 5 steps", "evaluating", "attesting the precision"]
+    assert phases == [
+        "starting",
+        "building the model",
+        "training 5 steps",
+        "evaluating",
+        "attesting the precision",
+        "measuring the ceiling",
+    ]
+    assert messages[-1]["record"]["ceiling"]["matmul_shape"] == [1024, 1024, 1024]  # type: ignore[index]
     assert messages[-1]["record"]["outcome"] == "ok"  # type: ignore[index]
     assert len(str(messages[-1]["record"]["workload_sha256"])) == 64  # type: ignore[index]
 
