@@ -68,8 +68,11 @@ def plan(
     seeds: Iterable[int] = (),
     repeats: int | None = None,
     timeout_seconds: float | None = None,
+    compiled: bool = False,
 ) -> Planned:
     """Choose what to run. The profile is by default `quick` on a CPU and `standard` on an accelerator.
+
+    `compiled` runs every workload through torch.compile.
 
     Raises:
         UsageError: an unknown name, or a device that is not here.
@@ -93,6 +96,7 @@ def plan(
         seeds=seeds,
         repeats=repeats,
         timeout_seconds=timeout_seconds,
+        compiled=compiled,
     )
     _check_names({trial.workload for trial in made.trials}, ())
     return Planned(made, machine, text)

@@ -12,6 +12,7 @@
     ├── NoBaseline                 no approved baseline fits this machine
     ├── Incomparable               two runs differ in something that must be equal
     ├── PrecisionUnsupported       this device cannot compute in this precision (becomes an outcome)
+    ├── CompilationUnsupported     torch.compile cannot compile this model here (becomes an outcome)
     └── JobFailed                  a process that was asked for something other than a trial gave no answer
         └── SurveyFailed           the machine could not be described, so nothing can be run
 
@@ -21,6 +22,7 @@ What goes wrong inside a trial is never an error here: it is a record with an ou
 from __future__ import annotations
 
 __all__ = [
+    "CompilationUnsupported",
     "DamagedResults",
     "Incomparable",
     "JobFailed",
@@ -77,6 +79,10 @@ class Incomparable(SuiteError):
 
 class PrecisionUnsupported(SuiteError):
     """This device cannot compute in this precision; the worker turns it into the outcome `unsupported`."""
+
+
+class CompilationUnsupported(SuiteError):
+    """torch.compile cannot compile this model on this machine; the worker turns it into the outcome `unsupported`."""
 
 
 class JobFailed(SuiteError):

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from suite.decode import encode, nearest
@@ -201,8 +201,11 @@ def expand(
     seeds: Iterable[int] = (),
     repeats: int | None = None,
     timeout_seconds: float | None = None,
+    compiled: bool = False,
 ) -> Plan:
     """Cross workload × precision × seed × repeat; an empty choice means all that the profile has.
+
+    `compiled` runs every workload through torch.compile, whatever the profile says of it.
 
     Repeats are the outermost loop and every second one runs backwards (A B C, C B A, …), so that a machine that
     drifts during the run moves all cells alike.
@@ -223,6 +226,7 @@ def expand(
     for seed in drawn:
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed {seed} is not usable; give a whole number from 0 to 2^63 - 1.")
+    setups = {name: replace(setup, compile=True) if compiled else setup for name, setup in profile.workloads.items()}
     cells = [(workload, mode) for workload in chosen for mode in modes]
     trials = [
         TrialSpec(
@@ -235,7 +239,7 @@ def expand(
             profile=profile.name,
             timeout_seconds=timeout_seconds or profile.timeout_seconds,
             scaler=profile.workloads[workload].scaler or profile.scaler,
-            setup=profile.workloads[workload],
+            setup=setups[workload],
         )
         for repeat in range(repeats or profile.repeats)
         for seed in drawn

@@ -85,6 +85,21 @@ def test_run_stores_shows_and_reports(profile: Path, tmp_path: Path, capsys: pyt
     assert str(tmp_path) not in (run / "run.json").read_text(encoding="utf-8")
 
 
+def test_a_compiled_run_says_what_was_compiled(
+    profile: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Inductor itself, in a trial's own process; it takes seconds.
+    words = ("run", "--profile", profile, "--precision", "fp32", "--compile", "--timeout", "300")
+    assert ampmark(*words, "--home", tmp_path) == 0
+    capsys.readouterr()
+    run = _only_run(tmp_path)
+    (trial,) = pd.read_parquet(run / "trials.parquet").to_dict("records")
+    assert (trial["outcome"], trial["compiled"], trial["graphs"], trial["graph_breaks"]) == ("ok", True, 1, 0)
+    assert trial["compile_seconds"] > 0
+    described = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert described["command"] == "ampmark run --profile tiny.toml --precision fp32 --timeout 300 --compile"
+
+
 def test_a_failed_trial_is_exit_status_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "broken.toml"
     path.write_text(PROFILE + 'fault = "raise"\n', encoding="utf-8")

@@ -85,6 +85,13 @@ def test_a_trial_carries_its_workloads_setup_and_loss_scaling() -> None:
     assert (gpt.device, gpt.threads, gpt.profile, gpt.timeout_seconds) == ("cpu", 2, "test", 9.0)
 
 
+def test_a_compiled_plan_compiles_every_workload_and_compares_with_no_eager_one() -> None:
+    compiled, eager = _expand(compiled=True), _expand()
+    assert all(trial.setup.compile for trial in compiled)
+    assert not any(trial.setup.compile for trial in eager)
+    assert compiled[0].setup_sha256 != eager[0].setup_sha256
+
+
 def test_the_plan_names_its_profile_and_device() -> None:
     plan = expand(_profile(), device="cuda:0", threads=1)
     assert (plan.profile, plan.device) == ("test", "cuda:0")

@@ -28,6 +28,7 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N (default: the best one here).")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds one trial may take.")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run every workload through torch.compile.")] = False,
     resume: Annotated[str | None, typer.Option(help="Complete this interrupted run (an id, or latest).")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -42,6 +43,7 @@ def run(
         "--seeds": seeds,
         "--device": device,
         "--timeout": timeout,
+        "--compile": compiled or None,
     }
     api.check_writable(place)
     with RunDisplay(quiet=as_json) as display:
@@ -59,6 +61,7 @@ def run(
                     seeds=_seeds(seeds),
                     repeats=repeats,
                     timeout_seconds=timeout,
+                    compiled=compiled,
                 )
                 display.planned(planned)
                 finished = api.run(planned, home=place, command=_command(choices), on_event=display.on_event)
@@ -94,5 +97,8 @@ def _command(choices: Mapping[str, object]) -> str:
     words = ["ampmark", "run"]
     for name, choice in choices.items():
         for value in choice if isinstance(choice, list) else [choice]:
-            words += [] if value is None else [name, f"{value:g}" if isinstance(value, float) else str(value)]
+            if value is True:
+                words.append(name)  # a flag
+            elif value is not None:
+                words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)

@@ -19,6 +19,7 @@ from torch import nn
 
 from suite.measure import numerics
 from suite.measure.attestation import attest, objection
+from suite.measure.compilation import execution_of
 from suite.measure.device import Arithmetic, Hardware, native_or_reason
 from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
@@ -29,7 +30,7 @@ from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
 from suite.record import Attestation, Outcome, Quality, TrialRecord
 from suite.spec import TrialSpec
-from workloads.base import Workload, derive_seed
+from workloads.base import Cost, Workload, derive_seed
 
 __all__ = ["Bench", "run_trial"]
 
@@ -43,6 +44,8 @@ class Bench:
     instruments: Instruments
     meter: Meter | None = None
     """None takes the device's own."""
+    compile_backend: str = "inductor"
+    """What torch.compile compiles with, where the spec asks for it."""
     phase: Callable[[str], None] = lambda name: None
     """Told when a phase begins; never called inside the loop."""
     keep: Callable[[TrialRecord], None] = lambda record: None
@@ -70,6 +73,7 @@ def run_trial(
     model = workload.model()
     optimizer = make_optimizer(model, spec.setup.optimizer)
     policy = precision.policy(bench.device, spec.setup.steps, spec.scaler, spec.setup.clip_norm)
+    execution = execution_of(model, compiled=spec.setup.compile, device=bench.device, backend=bench.compile_backend)
     build_seconds = time.perf_counter() - started
     initial_sha256 = digest_of_state(model)
 
@@ -77,24 +81,24 @@ def run_trial(
     torch.manual_seed(derive_seed(spec.seed, "dropout"))
     bench.instruments.training_begins()
     meter = bench.meter or meter_for(bench.device, spec.setup.steps)
-    step_seconds, losses = train(workload, model, optimizer, policy, spec.setup, meter, bench.instruments.window_begins)
+    window_begins = _in_turn(execution.window_begins, bench.instruments.window_begins)
+    step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, window_begins)
     window = step_seconds[spec.setup.warmup_steps :]
     memory, energy, cautions = bench.instruments.finish(sum(window), len(window))
+    compilation, compile_cautions = execution.finish()
     steps = step_trace(step_seconds, losses, policy, spec.setup.warmup_steps)
-    cost = workload.cost()
     record = replace(
         record,
         outcome=Outcome.EMULATED if emulation else Outcome.OK,
         reason=emulation,
         emulation=emulation,
         build_seconds=build_seconds,
-        samples_per_step=cost.samples * spec.setup.accumulation,
-        tokens_per_step=None if cost.tokens is None else cost.tokens * spec.setup.accumulation,
-        flops_per_step=cost.flops * spec.setup.accumulation,
+        **_work_per_step(workload.cost(), spec.setup.accumulation),
         steps=steps,
         memory=memory,
         energy=energy,
-        cautions=cautions,
+        cautions=cautions + compile_cautions,
+        compilation=compilation,
         initial_sha256=initial_sha256,
         parameters_sha256=digest_of_state(model),
         losses_sha256=digest([losses]),
@@ -108,6 +112,22 @@ def run_trial(
     bench.phase("attesting the precision")
     attestation = attest(workload, model, policy, bench.device)
     return replace(record, attestation=attestation, **_verdict(attestation, precision.arithmetic, diverged))
+
+
+def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call_all() -> None:
+        for call in calls:
+            call()
+
+    return call_all
+
+
+def _work_per_step(cost: Cost, accumulation: int) -> dict[str, Any]:
+    return {
+        "samples_per_step": cost.samples * accumulation,
+        "tokens_per_step": None if cost.tokens is None else cost.tokens * accumulation,
+        "flops_per_step": cost.flops * accumulation,
+    }
 
 
 def _with_quality(

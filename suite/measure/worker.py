@@ -22,8 +22,9 @@ import torch
 
 from suite import catalog
 from suite.decode import DecodeError, decode, encode
-from suite.errors import PrecisionUnsupported, SuiteError, UsageError
+from suite.errors import CompilationUnsupported, PrecisionUnsupported, SuiteError, UsageError
 from suite.measure.ceiling import ceiling_of
+from suite.measure.compilation import compiling_from_nothing
 from suite.measure.device import hardware
 from suite.measure.environment import describe, device_uuid
 from suite.measure.memory import Instruments
@@ -93,7 +94,8 @@ def _measure(
         torch.cuda.set_device(device)
         _check_identity(device, surveyed_uuid)
     bench = Bench(device, hardware(device), instruments, phase=phase, keep=keep)
-    record = run_trial(spec, lambda: _make(workload_class, spec, device), precision, bench)
+    with compiling_from_nothing(spec.setup.compile):
+        record = run_trial(spec, lambda: _make(workload_class, spec, device), precision, bench)
     keep(record := _with_source_digest(record, workload_class))
     phase("measuring the ceiling")
     keep(replace(record, ceiling=ceiling_of(record, precision.arithmetic, bench.hardware, device)))
@@ -133,7 +135,7 @@ def classify(error: BaseException) -> tuple[Outcome, str]:
     text = _one_line(str(error)) or type(error).__name__
     if isinstance(error, StopIteration):
         return Outcome.FAILED, "the workload's batches ended before the last step; they must be endless."
-    if isinstance(error, PrecisionUnsupported):
+    if isinstance(error, PrecisionUnsupported | CompilationUnsupported):
         return Outcome.UNSUPPORTED, text
     if isinstance(error, WorkloadUnavailable | DataDamaged):
         return Outcome.UNAVAILABLE, text

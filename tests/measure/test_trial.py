@@ -276,3 +276,32 @@ def test_the_attestation_leaves_the_record_of_the_run_alone() -> None:
     assert attestation.effective == "fp16"
     assert policy.gradient_norms() == ()
     assert attestation.settings["cuda.matmul.fp32_precision"] == "ieee"
+
+
+def _run_compiled(setup: Setup) -> TrialRecord:
+    torch._dynamo.reset()
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter(), compile_backend="aot_eager")
+    spec = replace(SPEC, setup=replace(setup, compile=True))
+    return run_trial(spec, lambda: Tiny(TinySettings(), batch_size=8, seed=0, device=CPU), modes.BF16, bench)
+
+
+def test_a_compiled_trial_trains_evaluates_and_attests_like_an_eager_one() -> None:
+    record, eager = _run_compiled(SETUP), _run(modes.BF16)
+    assert record.outcome is Outcome.OK
+    assert record.compilation is not None
+    assert (record.compilation.graphs, record.compilation.recompiled_in_window) == (1, 0)
+    assert record.cautions == ()
+    assert eager.compilation is None
+    assert record.steps is not None
+    assert eager.steps is not None
+    assert record.steps.losses == pytest.approx(eager.steps.losses, rel=1e-2)  # a fused bf16 product rounds elsewhere
+    assert record.initial_sha256 == eager.initial_sha256
+    assert record.attestation == eager.attestation
+    assert record.quality is not None
+
+
+def test_compilation_after_a_warm_up_of_no_steps_is_a_caution() -> None:
+    record = _run_compiled(replace(SETUP, warmup_steps=0))
+    assert [caution.code for caution in record.cautions] == ["compiled_in_window"]
+    assert record.compilation is not None
+    assert record.compilation.recompiled_in_window == 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from suite.decode import decode, encode
-from suite.errors import PrecisionUnsupported, UsageError
+from suite.errors import CompilationUnsupported, PrecisionUnsupported, UsageError
 from suite.measure.worker import classify, run_job
 from suite.record import Outcome, TrialRecord
 from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
@@ -15,6 +15,7 @@ from workloads.base import DataDamaged, WorkloadUnavailable
     ("error", "outcome", "reason"),
     [
         (PrecisionUnsupported("no TF32 here."), Outcome.UNSUPPORTED, "no TF32 here."),
+        (CompilationUnsupported("no compiler."), Outcome.UNSUPPORTED, "no compiler."),
         (WorkloadUnavailable("install x."), Outcome.UNAVAILABLE, "install x."),
         (DataDamaged("file y."), Outcome.UNAVAILABLE, "file y."),
         (torch.OutOfMemoryError("CUDA out of memory."), Outcome.OUT_OF_MEMORY, "CUDA out of memory."),
