@@ -29,6 +29,8 @@ _PRECISIONS = {
     "fp16-dynamic": "suite.measure.precision:FP16_DYNAMIC",
     "bf16": "suite.measure.precision:BF16",
     "fp16-unscaled": "suite.measure.precision:FP16_UNSCALED",
+    "bf16-pure": "suite.measure.precision:BF16_PURE",
+    "fp16-pure": "suite.measure.precision:FP16_PURE",
 }
 
 

@@ -137,6 +137,8 @@ class Attestation:
     """Relative error of a seeded product against float64, by operator; it tells TF32 from IEEE float32."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """torch's precision switches, read back after the run."""
+    parameter_types: Mapping[str, int] = field(default_factory=dict)
+    """Number of parameters (elements, trained or not) by the type they are kept in: `{"bfloat16": 411904}`."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import nn
 
 from suite.evidence import effective_precision, fulfils
 from suite.measure import numerics
-from suite.measure.device import Arithmetic
-from suite.measure.precision import Policy
+from suite.measure.precision import Policy, Precision
 from suite.record import Attestation
 from workloads.base import Workload
 
@@ -29,11 +30,21 @@ def attest(workload: Workload, model: nn.Module, policy: Policy, device: torch.d
         operations=dict(census.operations),
         probe_errors=errors,
         settings=census.settings,
+        parameter_types=parameter_types(model),
     )
 
 
-def objection(attestation: Attestation, wanted: Arithmetic) -> str | None:
-    """Why the trial's numbers may not stand under the name of this arithmetic; None where they may."""
+def parameter_types(model: nn.Module) -> dict[str, int]:
+    """Number of parameters (elements, trained or not) by the name of their type."""
+    counted = Counter[str]()
+    for parameter in model.parameters():
+        counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+    return dict(counted)
+
+
+def objection(attestation: Attestation, precision: Precision) -> str | None:
+    """Why the trial's numbers may not stand under the name of this precision; None where they may."""
+    wanted = precision.arithmetic
     pinned = numerics.pinned(wanted)
     moved = [
         f"{name} was {found} and not {pinned[name]}"
@@ -44,4 +55,8 @@ def objection(attestation: Attestation, wanted: Arithmetic) -> str | None:
         return f"something changed torch's precision switches during the trial: {', '.join(moved)}."
     if not fulfils(attestation.effective, wanted):
         return f"{wanted} was asked for, but {attestation.effective} ran; its numbers are not {wanted}'s."
+    kept = str(precision.parameters).removeprefix("torch.")
+    if set(attestation.parameter_types) != {kept}:
+        found = ", ".join(f"{name} ×{count}" for name, count in attestation.parameter_types.items())
+        return f"{precision.name} keeps its parameters in {kept}, but they are {found}."
     return None

@@ -40,8 +40,8 @@ class Scaling(Protocol):
         """The loss to call `backward` on."""
         ...
 
-    def unscale(self, optimizer: Optimizer) -> None:
-        """Bring the gradients back to their true size."""
+    def unscale(self, optimizer: Optimizer) -> Tensor | None:
+        """Bring the gradients back to their true size, or say (float32 `[]`) by which factor they stay too large."""
         ...
 
     def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
@@ -67,8 +67,8 @@ class NoScaling:
     def scale(self, loss: Tensor) -> Tensor:
         return loss
 
-    def unscale(self, optimizer: Optimizer) -> None:
-        pass
+    def unscale(self, optimizer: Optimizer) -> Tensor | None:
+        return None
 
     def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
         self._overflowed[self._step].copy_(~torch.isfinite(gradient_norm))
@@ -80,16 +80,27 @@ class NoScaling:
 
 
 class GradientScaling:
-    """Static or dynamic loss scaling through torch's own GradScaler."""
+    """Static or dynamic loss scaling through torch's own GradScaler.
 
-    def __init__(self, device: torch.device, steps: int, spec: ScalerSpec, *, dynamic: bool) -> None:
+    `unscale_in_place=False` is for 16-bit gradients: divided by the scale they would underflow, which is what scaling
+    is against, so they stay scaled until the optimizer's fused kernel divides them in float32. (For float16 ones
+    GradScaler would refuse.)
+    """
+
+    def __init__(
+        self, device: torch.device, steps: int, spec: ScalerSpec, *, dynamic: bool, unscale_in_place: bool
+    ) -> None:
         self._scaler = RecordingScaler(device, steps, spec, dynamic=dynamic)
+        self._unscale_in_place = unscale_in_place
 
     def scale(self, loss: Tensor) -> Tensor:
         return self._scaler.scale(loss)
 
-    def unscale(self, optimizer: Optimizer) -> None:
+    def unscale(self, optimizer: Optimizer) -> Tensor | None:
+        if not self._unscale_in_place:
+            return self._scaler.current_scale()
         self._scaler.unscale_(optimizer)
+        return None
 
     def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
         self._scaler.step(optimizer)
@@ -129,10 +140,14 @@ class RecordingScaler(torch.amp.GradScaler):
             for flag in state["found_inf_per_device"].values()
         ]
         self._overflowed[self._step].copy_(torch.stack(found).amax())
-        # `scale` ran in this step, and creates the tensor; it is changed in place below, so this is the moment to copy.
-        self._scales[self._step].copy_(cast(Tensor, self._scale).squeeze())
+        # It is changed in place below, so this is the moment to copy.
+        self._scales[self._step].copy_(self.current_scale())
         self._step += 1
         super().update(self._constant_scale if new_scale is None else new_scale)
+
+    def current_scale(self) -> Tensor:
+        """The scale of this step on the device, float32 `[]`; `scale` ran before in this step, and creates it."""
+        return cast(Tensor, self._scale).squeeze()
 
     def trace(self) -> ScaleTrace:
         """The record so far; waits for the device."""

@@ -20,7 +20,7 @@ from torch import nn
 from suite.measure import numerics
 from suite.measure.attestation import attest, objection
 from suite.measure.compilation import execution_of
-from suite.measure.device import Arithmetic, Hardware, native_or_reason
+from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
 from suite.measure.loop import step_trace, train
@@ -62,7 +62,7 @@ def run_trial(
         Exception: whatever the workload raises; the worker turns it into a record.
     """
     record = TrialRecord(spec=spec, outcome=Outcome.OK, started_at=datetime.now(UTC).isoformat(timespec="seconds"))
-    emulation = native_or_reason(precision.arithmetic, bench.hardware, onednn=spec.setup.onednn)
+    emulation = precision.emulation(bench.hardware, onednn=spec.setup.onednn)
     torch.set_num_threads(spec.threads)
     torch.backends.mkldnn.set_flags(spec.setup.onednn)
     numerics.pin_arithmetic(precision.arithmetic)
@@ -70,7 +70,7 @@ def run_trial(
     bench.phase("building the model")
     started = time.perf_counter()
     workload = make_workload()
-    model = workload.model()
+    model = precision.prepare(workload.model(), spec.setup.optimizer)
     optimizer = make_optimizer(model, spec.setup.optimizer)
     policy = precision.policy(bench.device, spec.setup.steps, spec.scaler, spec.setup.clip_norm)
     execution = execution_of(model, compiled=spec.setup.compile, device=bench.device, backend=bench.compile_backend)
@@ -105,13 +105,15 @@ def run_trial(
     )
     bench.keep(record)
     bench.phase("evaluating")
-    record = _with_quality(record, workload, model, diverged := divergence(steps, model))
+    diverged = divergence(steps, model)
+    if diverged is None:
+        record = _with_quality(record, workload, precision.for_evaluation(model))
     bench.keep(record)
     if record.quality is not None and not math.isfinite(record.quality.metrics[record.quality.primary]):
         diverged = None, f"held-out {record.quality.primary} is not finite after training."
     bench.phase("attesting the precision")
     attestation = attest(workload, model, policy, bench.device)
-    return replace(record, attestation=attestation, **_verdict(attestation, precision.arithmetic, diverged))
+    return replace(record, attestation=attestation, **_verdict(attestation, precision, diverged))
 
 
 def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
@@ -130,12 +132,8 @@ def _work_per_step(cost: Cost, accumulation: int) -> dict[str, Any]:
     }
 
 
-def _with_quality(
-    record: TrialRecord, workload: Workload, model: nn.Module, diverged: tuple[int | None, str] | None
-) -> TrialRecord:
+def _with_quality(record: TrialRecord, workload: Workload, model: nn.Module) -> TrialRecord:
     """Held-out quality in IEEE float32 for every precision: what differs is the training alone."""
-    if diverged is not None:
-        return record
     started = time.perf_counter()
     arithmetic_of_training = numerics.switches()
     numerics.pin_arithmetic(Arithmetic.FP32)
@@ -149,8 +147,8 @@ def _with_quality(
     return replace(record, quality=quality, evaluate_seconds=time.perf_counter() - started)
 
 
-def _verdict(attestation: Attestation, wanted: Arithmetic, diverged: tuple[int | None, str] | None) -> dict[str, Any]:
-    against = objection(attestation, wanted)
+def _verdict(attestation: Attestation, precision: Precision, diverged: tuple[int | None, str] | None) -> dict[str, Any]:
+    against = objection(attestation, precision)
     if against is not None:
         return {"outcome": Outcome.PRECISION_MISMATCH, "reason": against}
     if diverged is not None:
