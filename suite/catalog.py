@@ -21,6 +21,7 @@ _WORKLOADS = {
     "bert": "workloads.bert:Bert",
     "resnet": "workloads.resnet:ResNet",
     "lstm": "workloads.lstm:Lstm",
+    "markov": "workloads.markov:Markov",
 }
 _PRECISIONS = {
     "fp32": "suite.measure.precision:FP32",

@@ -237,7 +237,9 @@ class TrialRecord:
     compilation: Compilation | None = None
     """None where the trial ran eagerly."""
     flush: FlushShare | None = None
-    """Of the precisions that scale or use float16: the gradients after training, at the last scale."""
+    """Of the precisions that use float16: the gradients after training, at the last scale."""
+    flush_reason: str | None = None
+    """Why `flush` is None, where the trial came so far."""
     initial_sha256: str | None = None
     """Digest of the parameters and buffers before the first step."""
     parameters_sha256: str | None = None

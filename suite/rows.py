@@ -181,7 +181,7 @@ def _compilation_columns(record: TrialRecord) -> dict[str, Any]:
 def _flush_columns(record: TrialRecord) -> dict[str, Any]:
     flush = record.flush
     if flush is None:
-        return {}
+        return {"flush_reason": record.flush_reason}
     return {
         "flush_scale": flush.scale,
         "flushed_share": _per(flush.flushed, flush.values),

@@ -10,6 +10,7 @@ Every random choice draws from a generator of its own purpose, derived from the 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -80,6 +81,17 @@ class Workload(Protocol):
     def cost(self) -> Cost:
         """Samples, tokens and analytic FLOPs of one batch."""
         ...
+
+
+def check_loss_weight(weight: float) -> None:
+    """Refuse a factor of the training loss that is not a positive number.
+
+    1/A makes one batch weigh what one of A identical accumulated micro-batches weighs: every gradient is A times
+    smaller. An optimizer that divides the gradient by its own size (Adam with a tiny epsilon) is indifferent to it, so in
+    exact arithmetic nothing changes; in float16 the smallest gradients vanish.
+    """
+    if not (weight > 0 and math.isfinite(weight)):
+        raise ValueError(f"loss_weight = {weight}: set a number above 0")
 
 
 def derive_seed(seed: int, purpose: str) -> int:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from workloads.base import Cost, Evaluation, derive_seed, generator
+from workloads.base import Cost, Evaluation, check_loss_weight, derive_seed, generator
 from workloads.data import load
 
 HELD_OUT_SHARE = 0.05
@@ -45,6 +45,8 @@ class Gpt:
         vocabulary: int = 256
         dropout: float = 0.0
         evaluation_sequences: int = 64
+        loss_weight: float = 1.0
+        """Factor of the training loss; 1/A stands for one of A identical accumulated micro-batches."""
 
         def __post_init__(self) -> None:
             for name in ("layers", "heads", "hidden_size", "sequence_length", "evaluation_sequences"):
@@ -56,6 +58,7 @@ class Gpt:
                 raise ValueError(f"vocabulary = {self.vocabulary}: set a multiple of 64, at least {BYTE_VALUES}")
             if not 0 <= self.dropout < 1:
                 raise ValueError(f"dropout = {self.dropout}: set a probability from 0 up to, not including, 1")
+            check_loss_weight(self.loss_weight)
 
     def __init__(self, settings: Settings, batch_size: int, seed: int, device: torch.device | str) -> None:
         if batch_size < 1:
@@ -98,16 +101,14 @@ class Gpt:
                 yield self._windows(self.train, rows)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy of the next byte, in nats; the softmax is taken in float32."""
-        inputs, targets = batch
-        logits = model(inputs).logits
-        return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        """Mean cross-entropy of the next byte in nats, times ``loss_weight``; the softmax is taken in float32."""
+        return self.settings.loss_weight * _cross_entropy(model, batch)
 
     def evaluate(self, model: nn.Module) -> Evaluation:
         """Bits per byte on evenly spaced held-out windows, against a model that knows only how common each byte is."""
         inputs, targets = self._windows(self.held_out, self._evaluation_starts())
         batches = zip(inputs.split(self.batch_size), targets.split(self.batch_size), strict=True)
-        nats = [self.loss(model, batch).double() * batch[0].numel() for batch in batches]
+        nats = [_cross_entropy(model, batch).double() * batch[0].numel() for batch in batches]
         loss = float(torch.stack(nats).sum()) / targets.numel()
         return Evaluation(
             metrics={"loss": loss, "bits_per_byte": loss / math.log(2)},
@@ -139,6 +140,12 @@ class Gpt:
     def _evaluation_starts(self) -> Tensor:
         last = len(self.held_out) - self.settings.sequence_length - 1
         return torch.linspace(0, last, self.settings.evaluation_sequences, dtype=torch.float64).long().to(self.device)
+
+
+def _cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+    inputs, targets = batch
+    logits = model(inputs).logits
+    return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
 
 
 def unigram_bits_per_byte(train: Tensor, held_out: Tensor) -> float:

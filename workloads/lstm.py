@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workloads.base import Cost, Evaluation, derive_seed, generator
+from workloads.base import Cost, Evaluation, check_loss_weight, derive_seed, generator
 from workloads.data import load
 
 VARIABLES = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")
@@ -47,6 +47,8 @@ class Lstm:
         horizon_hours: int = 12
         dropout: float = 0.0
         evaluation_windows: int = 2000
+        loss_weight: float = 1.0
+        """Factor of the training loss; 1/A stands for one of A identical accumulated micro-batches."""
 
         def __post_init__(self) -> None:
             for name in ("layers", "hidden_size", "context_hours", "horizon_hours", "evaluation_windows"):
@@ -56,6 +58,7 @@ class Lstm:
                 raise ValueError(f"dropout = {self.dropout}: set a probability from 0 up to, not including, 1")
             if self.dropout and self.layers == 1:
                 raise ValueError(f"dropout = {self.dropout}: it acts between layers; set layers to 2 or more, or 0")
+            check_loss_weight(self.loss_weight)
 
     def __init__(self, settings: Settings, batch_size: int, seed: int, device: torch.device | str) -> None:
         if batch_size < 1:
@@ -92,9 +95,9 @@ class Lstm:
                 yield self._windows(self.train[rows])
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean squared error of the normalised change in temperature, taken in float32."""
+        """Mean squared error of the normalised change in temperature, times ``loss_weight``; taken in float32."""
         inputs, change = batch
-        return functional.mse_loss(model(inputs).float(), change)
+        return self.settings.loss_weight * functional.mse_loss(model(inputs).float(), change)
 
     def evaluate(self, model: nn.Module) -> Evaluation:
         """Error in degrees Fahrenheit on held-out windows, against persistence: "the same as now"."""

@@ -1,8 +1,8 @@
 """One trial: what is done before and after the training loop.
 
-Order: build → train (timed) → evaluate in float32 → attest. The attestation comes last because its untimed step
-would disturb the training state (BatchNorm statistics, random-number streams); it also sees what the switches were
-during the run, not before it.
+Order: build → train (timed) → evaluate in float32 → attest → count flushed gradients. The attestation comes late
+because its untimed step would disturb the training state (BatchNorm statistics, random-number streams); it also sees
+what the switches were during the run, not before it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from suite.measure.compilation import execution_of
 from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
+from suite.measure.flush import flush_after_training
 from suite.measure.loop import step_trace, train
 from suite.measure.memory import Instruments
 from suite.measure.meters import Meter, meter_for
@@ -113,7 +114,9 @@ def run_trial(
         diverged = None, f"held-out {record.quality.primary} is not finite after training."
     bench.phase("attesting the precision")
     attestation = attest(workload, model, policy, bench.device)
-    return replace(record, attestation=attestation, **_verdict(attestation, precision, diverged))
+    flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
+    record = replace(record, attestation=attestation, flush=flush, flush_reason=flush_reason)
+    return replace(record, **_verdict(attestation, precision, diverged))
 
 
 def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
