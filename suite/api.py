@@ -69,6 +69,7 @@ def plan(
     repeats: int | None = None,
     timeout_seconds: float | None = None,
     compiled: bool = False,
+    deterministic: bool = False,
 ) -> Planned:
     """Choose what to run. The profile is by default `quick` on a CPU and `standard` on an accelerator.
 
@@ -97,6 +98,7 @@ def plan(
         repeats=repeats,
         timeout_seconds=timeout_seconds,
         compiled=compiled,
+        deterministic=deterministic,
     )
     _check_names({trial.workload for trial in made.trials}, ())
     return Planned(made, machine, text)

@@ -11,8 +11,10 @@
     │   └── UnwritableResults      a folder cannot be written to
     ├── NoBaseline                 no approved baseline fits this machine
     ├── Incomparable               two runs differ in something that must be equal
-    ├── PrecisionUnsupported       this device cannot compute in this precision (becomes an outcome)
-    ├── CompilationUnsupported     torch.compile cannot compile this model here (becomes an outcome)
+    ├── Unsupported                this machine cannot do what a trial asks for (becomes an outcome)
+    │   ├── PrecisionUnsupported   this device cannot compute in this precision
+    │   ├── CompilationUnsupported torch.compile cannot compile this model here
+    │   └── DeterminismUnsupported an operator has no deterministic form on this device
     └── JobFailed                  a process that was asked for something other than a trial gave no answer
         └── SurveyFailed           the machine could not be described, so nothing can be run
 
@@ -24,6 +26,7 @@ from __future__ import annotations
 __all__ = [
     "CompilationUnsupported",
     "DamagedResults",
+    "DeterminismUnsupported",
     "Incomparable",
     "JobFailed",
     "NewerSchema",
@@ -33,6 +36,7 @@ __all__ = [
     "ResultsError",
     "SuiteError",
     "SurveyFailed",
+    "Unsupported",
     "UnwritableResults",
     "UsageError",
 ]
@@ -77,12 +81,20 @@ class Incomparable(SuiteError):
     """Two runs differ in something that must be equal; the message lists the differences."""
 
 
-class PrecisionUnsupported(SuiteError):
-    """This device cannot compute in this precision; the worker turns it into the outcome `unsupported`."""
+class Unsupported(SuiteError):
+    """This machine cannot do what a trial asks for; the worker turns it into the outcome `unsupported`."""
 
 
-class CompilationUnsupported(SuiteError):
-    """torch.compile cannot compile this model on this machine; the worker turns it into the outcome `unsupported`."""
+class PrecisionUnsupported(Unsupported):
+    """This device cannot compute in this precision."""
+
+
+class CompilationUnsupported(Unsupported):
+    """torch.compile cannot compile this model on this machine."""
+
+
+class DeterminismUnsupported(Unsupported):
+    """An operator has no deterministic form on this device."""
 
 
 class JobFailed(SuiteError):

@@ -82,8 +82,17 @@ class RunDisplay:
         elif isinstance(event, Phase):
             self._progress.update(self._task, description=f"{event.spec.trial_id}: {event.name}")
         elif isinstance(event, Finished):
+            self.advance(_one_line(event.record))
+
+    def advance(self, line: str) -> None:
+        """One trial is over; `line` says how."""
+        if self._task is not None:
             self._progress.update(self._task, advance=1)
-            self._console.print(_one_line(event.record))
+        self._console.print(line)
+
+    def note(self, line: str) -> None:
+        """Something to know that is no trial's."""
+        self._console.print(line)
 
     def interrupted(self, run: str) -> None:
         """Ctrl-C."""
@@ -95,7 +104,7 @@ def _one_line(record: TrialRecord) -> str:
     row = trial_row(record, "")
     parts = [f"{record.spec.trial_id:28} {record.outcome.value}"]
     if record.outcome.measured:
-        parts.append(f"{milliseconds(row['step_seconds_median'])} a step")
+        parts.append("not timed" if record.spec.deterministic else f"{milliseconds(row['step_seconds_median'])} a step")
         parts.append(f"loss {number(row['first_loss'])} → {number(row['final_loss'])}")
         parts.append(f"{row['quality_metric']} {number(row['quality'])}")
         parts.append(f"{row['overflow_count']} overflows")

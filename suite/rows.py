@@ -90,7 +90,7 @@ def step_rows(record: TrialRecord, run: str) -> list[dict[str, Any]]:
             "trial": record.spec.trial_id,
             "step": step,
             "warmup": step < trace.warmup_steps,
-            "seconds": trace.seconds[step],
+            "seconds": None if record.spec.deterministic else trace.seconds[step],
             "loss": trace.losses[step],
             "gradient_norm": trace.gradient_norms[step],
             "overflowed": trace.overflowed[step],
@@ -124,6 +124,8 @@ def _step_columns(record: TrialRecord) -> dict[str, Any]:
 
 
 def _time_columns(record: TrialRecord, trace: StepTrace) -> dict[str, Any]:
+    if record.spec.deterministic:
+        return {"steps": len(trace.seconds)}  # never timed: its kernels are not the ones that training uses
     timed = trace.seconds[trace.warmup_steps :]
     seconds = math.fsum(timed)
     return {
@@ -152,7 +154,7 @@ def _ceiling_columns(record: TrialRecord) -> dict[str, Any]:
     """How much of what the device could do the training did; a skipped step did nothing."""
     ceiling, trace = record.ceiling, record.steps
     achieved = None
-    if trace is not None:
+    if trace is not None and not record.spec.deterministic:
         achieved = _rate(record.flops_per_step, _applied(trace), math.fsum(trace.seconds[trace.warmup_steps :]))
     return {
         "peak_flops_per_second": ceiling.peak_flops_per_second,

@@ -202,6 +202,7 @@ def expand(
     repeats: int | None = None,
     timeout_seconds: float | None = None,
     compiled: bool = False,
+    deterministic: bool = False,
 ) -> Plan:
     """Cross workload × precision × seed × repeat; an empty choice means all that the profile has.
 
@@ -240,6 +241,7 @@ def expand(
             timeout_seconds=timeout_seconds or profile.timeout_seconds,
             scaler=profile.workloads[workload].scaler or profile.scaler,
             setup=setups[workload],
+            deterministic=deterministic,
         )
         for repeat in range(repeats or profile.repeats)
         for seed in drawn

@@ -20,8 +20,17 @@ from suite.store import Run, RunInfo
 if TYPE_CHECKING:
     from suite.judge.baseline import Approval
 
-__all__ = ["milliseconds", "number", "print_baselines", "print_list", "print_run", "print_verdicts"]
+__all__ = [
+    "milliseconds",
+    "number",
+    "plain_console",
+    "print_baselines",
+    "print_list",
+    "print_run",
+    "print_verdicts",
+]
 
+_NOT_TIMED = "only deterministic kernels were allowed, so the steps were not timed."
 _GLYPHS = {
     Verdict.REGRESSED: ("▲", "red"),
     Verdict.FAILED: ("✖", "red"),
@@ -52,7 +61,7 @@ _IF_KNOWN = ("MFU", "J/sample")
 
 def print_run(run: Run) -> None:
     """One row per cell, repeats and seeds taken together; a narrow terminal sees fewer columns, whole ones."""
-    console = _console()
+    console = plain_console()
     console.print(f"run {run.info.run} on {run.info.environment.device_name}")
     layer, memory = _memory_layer(run.trials)
     rows, reasons = _cell_rows(run, layer)
@@ -98,6 +107,8 @@ def _cell_rows(run: Run, layer: str) -> tuple[list[dict[str, str]], dict[str, li
         texts.append(_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan), layer))
         for reason in dict.fromkeys(rows["reason"].dropna()):
             reasons.setdefault(reason, []).append(f"{workload} × {precision}")
+        if rows["deterministic"].any():
+            reasons.setdefault(_NOT_TIMED, []).append(f"{workload} × {precision}")
     return texts, reasons
 
 
@@ -114,7 +125,7 @@ def _quality_meanings(trials: Any) -> list[str]:
 
 def print_verdicts(verdicts: Verdicts) -> None:
     """The headline, then one row per finding, worst first."""
-    console = _console()
+    console = plain_console()
     console.print(verdicts.headline)
     table = Table()
     for name in ("cell", "metric", "verdict"):
@@ -131,7 +142,7 @@ def print_list(
     runs: Iterable[RunInfo], workloads: Mapping[str, str], precisions: Mapping[str, str], profiles: Iterable[str]
 ) -> None:
     """Stored runs and what can be run."""
-    console = _console()
+    console = plain_console()
     table = Table()
     table.add_column("run", no_wrap=True)
     for name in ("created (UTC)", "trials", "profile", "device", "state"):
@@ -155,10 +166,11 @@ def print_baselines(approvals: Iterable[Approval]) -> None:
         table.add_column(name, no_wrap=name == "run")
     for approval in approvals:
         table.add_row(approval.name, approval.run, approval.device, approval.approved_at[:19], approval.reason)
-    _console().print(table)
+    plain_console().print(table)
 
 
-def _console() -> Console:
+def plain_console() -> Console:
+    """Standard output for text that is not ours to interpret."""
     # Reasons and names are other people's text, and [/] or :x: in them is no markup.
     # Where there is no terminal there is no width either: the table then has room for its longest words.
     return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
@@ -182,8 +194,8 @@ def _cell_texts(workload: str, precision: str, rows: Any, reference_seconds: flo
     seconds = measured["step_seconds_median"].median()
     memory, mfu, joules = measured[layer].max(), measured["mfu"].median(), measured["energy_joules_per_sample"].median()
     overflows = measured["overflow_count"]
-    # An emulated step says nothing about hardware speed.
-    ranked = set(measured["outcome"]) == {Outcome.OK.value}
+    # An emulated step says nothing about hardware speed, and a deterministic one is not timed.
+    ranked = set(measured["outcome"]) == {Outcome.OK.value} and not _missing(seconds)
     return texts | {
         "step": milliseconds(seconds),
         "samples/s": number(measured["samples_per_second"].median()),
@@ -237,8 +249,8 @@ def _missing(value: Any) -> bool:
 
 
 def milliseconds(seconds: float) -> str:
-    """`8.86 ms`."""
-    return f"{number(seconds * 1e3)} ms"
+    """`8.86 ms`, or a dash."""
+    return number(seconds) if math.isnan(seconds) else f"{number(seconds * 1e3)} ms"
 
 
 def number(value: float | None) -> str:

@@ -306,3 +306,17 @@ def test_steps_without_loss_scaling_have_no_scale() -> None:
 
 def test_a_trial_without_steps_has_no_step_rows() -> None:
     assert step_rows(records.record(Outcome.CRASHED), "run1") == []
+
+
+def test_a_deterministic_trial_has_no_time_in_any_column_and_all_the_rest() -> None:
+    ceiling = Ceiling(peak_flops_per_second=1e6, matmul_flops_per_second=1e6)
+    spec = records.spec(deterministic=True)
+    ordinary, row = _row(ceiling=ceiling), _row(ceiling=ceiling, spec=spec)
+    assert set(ordinary) - set(row) == {
+        "warmup_steps", "timed_steps", "timed_seconds", "samples_per_second", "tokens_per_second",
+        "effective_samples_per_second", *(f"step_seconds_{name}" for name in ("median", "p95", "min", "q10")),
+    }  # fmt: skip
+    different = {name for name in row if row[name] != ordinary[name]}
+    assert different == {"deterministic", "mfu", "matmul_utilisation", "spec", "setup_sha256"}
+    assert row["mfu"] is row["matmul_utilisation"] is None
+    assert {step["seconds"] for step in step_rows(records.record(spec=spec), "run1")} == {None}

@@ -391,7 +391,7 @@ def test_a_quiet_display_leaves_stdout_to_the_document(capsys: Capture) -> None:
 def test_a_narrow_terminal_sees_fewer_columns_and_whole_ones(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, width: int
 ) -> None:
-    monkeypatch.setattr("suite.terminal._console", lambda: Console(width=width, highlight=False, markup=False))
+    monkeypatch.setattr("suite.terminal.plain_console", lambda: Console(width=width, highlight=False, markup=False))
     printed = _printed_run(capsys, records.cell([0.1, 0.3, 0.2], "gpt", "fp16-dynamic"))
     head, row = _rows(printed)
     assert max(map(len, printed.splitlines()[:6])) <= width
@@ -400,3 +400,17 @@ def test_a_narrow_terminal_sees_fewer_columns_and_whole_ones(
     assert row[:4] == ["gpt", "fp16-dynamic", "ok", "200 ms"]
     assert "gpt: quality is held-out accuracy, higher is better; majority class has 0.5" in printed
     assert "…" not in printed
+
+
+def test_a_deterministic_run_is_not_timed_and_says_so(capsys: Capture) -> None:
+    trials = [
+        replace(item, spec=replace(item.spec, deterministic=True))
+        for item in (*records.cell([0.1]), *records.cell([0.1], precision="bf16"))
+    ]
+    printed = _printed_run(capsys, trials)
+    for row in _rows(printed)[1:]:
+        assert row[3:6] == ["–", "–", ""]
+    assert "gpt × fp32, gpt × bf16: only deterministic kernels were allowed, so the steps were not timed." in printed
+    display = RunDisplay()
+    display.on_event(Finished(trials[0], ""))
+    assert "ok · not timed · loss" in capsys.readouterr().out

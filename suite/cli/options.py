@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ from suite import store
 from suite.decode import encode
 from suite.home import Home
 
-__all__ = ["BaselineOption", "FailOption", "HomeOption", "JsonOption", "load", "print_json", "rows"]
+__all__ = ["BaselineOption", "FailOption", "HomeOption", "JsonOption", "command_text", "load", "print_json", "rows"]
 
 HomeOption = Annotated[
     Path | None,
@@ -37,3 +39,15 @@ def rows(frame: Any) -> Any:
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(document, indent=1, default=str))
+
+
+def command_text(command: str, choices: Mapping[str, object]) -> str:
+    """What was asked for, without where it was stored; None and False are options that were not given."""
+    words = ["ampmark", command]
+    for name, choice in choices.items():
+        for value in choice if isinstance(choice, list) else [choice]:
+            if value is True:
+                words.append(name)
+            elif value is not None and value is not False:
+                words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)

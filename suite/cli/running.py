@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from suite import api, store, terminal
-from suite.cli.options import HomeOption, JsonOption, print_json, rows
+from suite.cli.options import HomeOption, JsonOption, command_text, print_json, rows
 from suite.errors import UsageError
 from suite.home import Home
 from suite.progress import RunDisplay
@@ -29,6 +28,9 @@ def run(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N (default: the best one here).")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds one trial may take.")] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Run every workload through torch.compile.")] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Only deterministic kernels: to be verified, never timed.")
+    ] = False,
     resume: Annotated[str | None, typer.Option(help="Complete this interrupted run (an id, or latest).")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -44,6 +46,7 @@ def run(
         "--device": device,
         "--timeout": timeout,
         "--compile": compiled or None,
+        "--deterministic": deterministic,
     }
     api.check_writable(place)
     with RunDisplay(quiet=as_json) as display:
@@ -62,9 +65,10 @@ def run(
                     repeats=repeats,
                     timeout_seconds=timeout,
                     compiled=compiled,
+                    deterministic=deterministic,
                 )
                 display.planned(planned)
-                finished = api.run(planned, home=place, command=_command(choices), on_event=display.on_event)
+                finished = api.run(planned, home=place, command=command_text("run", choices), on_event=display.on_event)
         except api.RunInterruptedError as interruption:
             display.interrupted(interruption.run)
             raise typer.Exit(130) from None
@@ -88,17 +92,5 @@ def _seeds(text: str | None) -> list[int]:
 
 
 def _refuse_with_resume(choices: Mapping[str, object]) -> None:
-    if any(choice not in (None, []) for choice in choices.values()):
+    if any(choice not in (None, [], False) for choice in choices.values()):
         raise UsageError("--resume completes a run as it was planned; leave out every other choice.")
-
-
-def _command(choices: Mapping[str, object]) -> str:
-    """What was asked for, without where it was stored; of a path only the last part, for folders name people."""
-    words = ["ampmark", "run"]
-    for name, choice in choices.items():
-        for value in choice if isinstance(choice, list) else [choice]:
-            if value is True:
-                words.append(name)  # a flag
-            elif value is not None:
-                words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)

@@ -25,6 +25,8 @@ from suite.store import Run
 
 __all__ = ["compare_runs"]
 
+_NOT_TIMED = "deterministic trials are not timed"
+
 
 def compare_runs(base: Run, candidate: Run, baseline: str | None = None) -> Verdicts:
     """Findings for every cell that either side planned, worst first.
@@ -48,7 +50,10 @@ def compare_runs(base: Run, candidate: Run, baseline: str | None = None) -> Verd
         if all(finding.verdict is Verdict.NOT_MEASURED for finding in stopped):
             sides = _measured(ours), _measured(theirs)
             if not any(side.empty for side in sides):
-                timed[cell] = sides
+                if any(side["deterministic"].any() for side in sides):
+                    findings.append(Finding(*cell, "step_seconds", Verdict.NOT_MEASURED, reasons=(_NOT_TIMED,)))
+                else:
+                    timed[cell] = sides
                 findings += _exact_findings(cell, *sides)
     findings = judge_times(timed) + findings  # time stands first among the metrics of a cell
     place = {cell: number for number, cell in enumerate(cells)}

@@ -45,10 +45,24 @@ VALUES_AT_A_TIME = 1 << 22
 
 _NODES = frozenset(
     f"{name}Backward"
-    for name in (
-        "Mm Addmm Bmm Baddbmm Addbmm Mv Addmv Addr Linear Convolution ConvTbc PreluKernel "
-        "CudnnRnn MkldnnRnnLayer ThnnFusedLstmCell ThnnFusedGruCell"
-    ).split()
+    for name in [
+        "Mm",
+        "Addmm",
+        "Bmm",
+        "Baddbmm",
+        "Addbmm",
+        "Mv",
+        "Addmv",
+        "Addr",
+        "Linear",
+        "Convolution",
+        "ConvTbc",
+        "PreluKernel",
+        "CudnnRnn",
+        "MkldnnRnnLayer",
+        "ThnnFusedLstmCell",
+        "ThnnFusedGruCell",
+    ]
 )
 _ATTENTION = "ScaledDotProduct"
 """Beginning of the nodes of scaled_dot_product_attention, of which there is one per kernel."""

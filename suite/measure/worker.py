@@ -22,9 +22,10 @@ import torch
 
 from suite import catalog
 from suite.decode import DecodeError, decode, encode
-from suite.errors import CompilationUnsupported, PrecisionUnsupported, SuiteError, UsageError
+from suite.errors import SuiteError, Unsupported, UsageError
 from suite.measure.ceiling import ceiling_of
 from suite.measure.compilation import compiling_from_nothing
+from suite.measure.determinism import NOT_TIMED, allowing_only_deterministic_kernels
 from suite.measure.device import hardware
 from suite.measure.environment import describe, device_uuid
 from suite.measure.memory import Instruments
@@ -46,7 +47,7 @@ def run_job(job: Mapping[str, Any], send: Send) -> None:
     ((kind, request),) = job.items()
     try:
         _JOBS[kind](request, send)
-    except (UsageError, PrecisionUnsupported, WorkloadUnavailable, DataDamaged) as error:
+    except (UsageError, Unsupported, WorkloadUnavailable, DataDamaged) as error:
         # What the user can do something about is said by the command that asked, in the same words.
         send({"refused": str(error)})
 
@@ -65,8 +66,9 @@ def _trial(request: Mapping[str, Any], phase: Callable[[str], None]) -> TrialRec
     spec = decode(TrialSpec, request["spec"], "trial")
     kept = [TrialRecord(spec=spec, outcome=Outcome.FAILED, started_at=datetime.now(UTC).isoformat(timespec="seconds"))]
     try:
-        _measure(spec, request.get("device_uuid"), phase, lambda record: kept.append(_checked(record)))
-        return kept[-1]
+        with allowing_only_deterministic_kernels(spec.deterministic):
+            _measure(spec, request.get("device_uuid"), phase, lambda record: kept.append(_checked(record)))
+        return replace(kept[-1], cautions=(*kept[-1].cautions, NOT_TIMED)) if spec.deterministic else kept[-1]
     # The one broad except: whatever a workload or a driver raises becomes a record, and the run goes on.
     except BaseException as error:
         traceback.print_exc(file=sys.stderr)
@@ -135,7 +137,7 @@ def classify(error: BaseException) -> tuple[Outcome, str]:
     text = _one_line(str(error)) or type(error).__name__
     if isinstance(error, StopIteration):
         return Outcome.FAILED, "the workload's batches ended before the last step; they must be endless."
-    if isinstance(error, PrecisionUnsupported | CompilationUnsupported):
+    if isinstance(error, Unsupported):
         return Outcome.UNSUPPORTED, text
     if isinstance(error, WorkloadUnavailable | DataDamaged):
         return Outcome.UNAVAILABLE, text

@@ -78,4 +78,5 @@ def _command(cell: Cell, own_profile: str | None) -> str:
         cell.precision,
     ]
     words += ["--device", device, "--seeds", ",".join(str(seed) for seed in cell.seeds)]
-    return command_line(words + (["--repeats", str(repeats)] if repeats > 1 else []))
+    words += ["--repeats", str(repeats)] if repeats > 1 else []
+    return command_line(words + (["--deterministic"] if spec and spec.deterministic else []))

@@ -156,6 +156,8 @@ def _speeds(grid: Grid, cell: Cell) -> Iterator[Fact]:
 
 def _spread(cell: Cell) -> str:
     values = cell.values("step_seconds_median")
+    if cell.first("deterministic"):
+        return "(not timed)"
     if len(values) < 2:
         return "(1 process)"
     return f"({numbers.between(numbers.seconds, values)}, {len(values)} processes)"

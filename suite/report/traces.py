@@ -72,7 +72,7 @@ class Traces:
 
     def times(self, cell: Cell, place: int) -> Iterable[Series]:
         """Median step time over the measured processes, step by step."""
-        rows = [row for row in cell.measured if self._has(row)]
+        rows = [row for row in cell.measured if self._has(row) and row["step_seconds_median"] is not None]
         if rows:
             curve = _median([self._column(row, "seconds") for row in rows])
             cut = int(statistics.median_high([row["warmup_steps"] or 0 for row in rows]))

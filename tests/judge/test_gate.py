@@ -489,3 +489,13 @@ def test_a_new_cell_that_crashes_is_failed_although_there_is_nothing_to_compare_
     findings = _compare(records.cell([0.1]), [*records.cell([0.1]), crashed]).findings
     (found,) = [finding for finding in findings if finding.workload == "lstm"]
     assert (found.verdict, found.reasons) == (Verdict.FAILED, ("crashed: killed.", "the base has no such cell."))
+
+
+def test_deterministic_trials_are_judged_by_what_is_exact_and_never_by_their_time() -> None:
+    def side(seconds: float) -> list[TrialRecord]:
+        return [replace(item, spec=replace(item.spec, deterministic=True)) for item in records.cell([seconds] * 5)]
+
+    found = {finding.metric: finding for finding in _compare(side(0.1), side(0.2)).findings}
+    assert found["step_seconds"].verdict is Verdict.NOT_MEASURED
+    assert found["step_seconds"].reasons == ("deterministic trials are not timed",)
+    assert found["overflow_steps"].verdict is Verdict.UNCHANGED

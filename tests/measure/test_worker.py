@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from suite.decode import decode, encode
-from suite.errors import CompilationUnsupported, PrecisionUnsupported, UsageError
+from suite.errors import CompilationUnsupported, DeterminismUnsupported, PrecisionUnsupported, UsageError
 from suite.measure.worker import classify, run_job
 from suite.record import Outcome, TrialRecord
 from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
@@ -16,6 +16,7 @@ from workloads.base import DataDamaged, WorkloadUnavailable
     [
         (PrecisionUnsupported("no TF32 here."), Outcome.UNSUPPORTED, "no TF32 here."),
         (CompilationUnsupported("no compiler."), Outcome.UNSUPPORTED, "no compiler."),
+        (DeterminismUnsupported("put_ has none."), Outcome.UNSUPPORTED, "put_ has none."),
         (WorkloadUnavailable("install x."), Outcome.UNAVAILABLE, "install x."),
         (DataDamaged("file y."), Outcome.UNAVAILABLE, "file y."),
         (torch.OutOfMemoryError("CUDA out of memory."), Outcome.OUT_OF_MEMORY, "CUDA out of memory."),
@@ -35,10 +36,10 @@ def test_every_exception_stands_for_an_outcome(error: BaseException, outcome: Ou
     assert classify(error) == (outcome, reason)
 
 
-def _trial(**settings: object) -> dict[str, object]:
+def _trial(*, deterministic: bool = False, **settings: object) -> dict[str, object]:
     setup = Setup(5, 1, 4, OptimizerSpec("sgd", 0.01), settings=settings)  # type: ignore[arg-type]
     threads = torch.get_num_threads()
-    spec = TrialSpec("tiny", "fp32", 0, 0, "cpu", threads, "test", 10.0, ScalerSpec(), setup)
+    spec = TrialSpec("tiny", "fp32", 0, 0, "cpu", threads, "test", 10.0, ScalerSpec(), setup, deterministic)
     return {"trial": {"spec": encode(spec), "device_uuid": None}}
 
 
@@ -69,6 +70,27 @@ def test_an_exception_in_the_workload_is_a_record(capsys: pytest.CaptureFixture[
     assert record["outcome"] == "failed"  # type: ignore[index]
     assert record["reason"] == "RuntimeError: the <workload> broke"  # type: ignore[index]
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_deterministic_trial_trains_the_same_and_says_that_it_is_not_timed() -> None:
+    ordinary, deterministic = (_messages(_trial(deterministic=wanted))[-1]["record"] for wanted in (False, True))
+    assert ordinary["parameters_sha256"] == deterministic["parameters_sha256"]  # type: ignore[index]
+    assert ordinary["cautions"] == []  # type: ignore[index]
+    assert [caution["code"] for caution in deterministic["cautions"]] == ["not-timed"]  # type: ignore[index]
+
+
+def test_an_operator_without_a_deterministic_form_is_unsupported_in_this_mode_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ordinary, deterministic = (
+        _messages(_trial(deterministic=wanted, fault="put"))[-1]["record"] for wanted in (False, True)
+    )
+    assert ordinary["outcome"] == "ok"  # type: ignore[index]
+    assert (deterministic["outcome"], deterministic["reason"]) == (  # type: ignore[index]
+        "unsupported",
+        "put_ has no deterministic form on this device; this workload cannot be repeated bit for bit here.",
+    )
+    capsys.readouterr()
 
 
 def test_settings_that_the_workload_does_not_have_are_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class TinySettings:
     fault: str = "none"
     fault_step: int = 3
     delay_seconds: float = 0.0
+    perturbation: str = ""
+    """A file that says what is not as specified, as if somebody had changed it: see `_perturbation`."""
 
 
 class Tiny:
@@ -42,6 +45,7 @@ class Tiny:
         self._seed = seed
         self._device = device
         self._calls = 0
+        self._perturbed, self._perturbed_step = _perturbation(settings.perturbation)
         source = generator(seed, "data")
         self._x = torch.randn(256, settings.width, generator=source).to(device)
         self._y = self._x @ torch.randn(settings.width, 1, generator=source).to(device)
@@ -49,10 +53,16 @@ class Tiny:
     def model(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self._seed, "init"))
-            return nn.Linear(self._settings.width, 1).to(self._device)
+            model = nn.Linear(self._settings.width, 1)
+        if self._perturbed == "weight":
+            with torch.no_grad():
+                model.weight[0, 0] = torch.nextafter(model.weight[0, 0], torch.tensor(math.inf))
+        return model.to(self._device)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         draws = torch.randint(len(self._x), (1024, self._batch_size), generator=generator(self._seed, "order"))
+        if self._perturbed == "batch":
+            draws[self._perturbed_step] = (draws[self._perturbed_step] + 1) % len(self._x)
         for rows in itertools.cycle(draws.to(self._device)):
             yield self._x[rows], self._y[rows]
 
@@ -60,6 +70,10 @@ class Tiny:
         x, y = batch
         loss = nn.functional.mse_loss(model(x).float(), y)
         _busy(self._settings.delay_seconds)
+        if self._perturbed == "chance" and self._calls == self._perturbed_step:
+            loss = loss * (1 + int.from_bytes(os.urandom(4)) / 2**32)
+        if self._perturbed == "raise":
+            raise RuntimeError("the workload broke since")
         self._calls += 1
         if self._calls == self._settings.fault_step + 1:
             return _FAULTS.get(self._settings.fault, _nothing)(loss)
@@ -75,6 +89,12 @@ class Tiny:
     def cost(self) -> Cost:
         flops: Any = 6 * self._batch_size * self._settings.width
         return Cost(self._batch_size, None, flops / 1 if self._settings.fault == "wrong-cost" else flops)
+
+
+def _perturbation(path: str) -> tuple[str, int]:
+    """`weight`, `batch 4` (its rows of step 4), `chance 4` (its loss, different in every process) or `raise`."""
+    words = Path(path).read_text(encoding="utf-8").split() if path else []
+    return (words or ["none"])[0], int(words[1]) if len(words) > 1 else 0
 
 
 def _busy(seconds: float) -> None:
@@ -130,6 +150,11 @@ def _out_of_memory(loss: Tensor) -> Tensor:
     return loss + torch.empty(1 << 50).sum()
 
 
+def _put(loss: Tensor) -> Tensor:
+    """An operator without a deterministic form, on every device."""
+    return loss + torch.zeros(2).put_(torch.tensor([0]), torch.tensor([0.0])).sum()
+
+
 def _nothing(loss: Tensor) -> Tensor:
     return loss
 
@@ -144,5 +169,6 @@ _FAULTS = {
     "chatter": _chatter,
     "loader": _use_data_loader,
     "memory": _out_of_memory,
+    "put": _put,
     "overflow": lambda loss: loss * math.inf,
 }

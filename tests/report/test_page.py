@@ -300,3 +300,13 @@ def test_quantities_missing_for_one_reason_are_one_gap(tmp_path: Path, read: Rea
         "utilisation: share of the datasheet peak (MFU) not in the table gpt × fp32",
     ):
         assert part in words, part
+
+
+def test_a_deterministic_run_shows_no_time_says_why_and_how_to_repeat_it(tmp_path: Path, read: Read) -> None:
+    plan = plan_of(("gpt",), ("fp32",))
+    spec = replace(plan.trials[0], deterministic=True)
+    run = run_of(tmp_path, replace(plan, trials=(spec,)), [replace(measured(spec), cautions=(caution(),))])
+    page = read(page_html(run, None))
+    assert "– (not timed)" in page.words
+    assert "No trial of this workload finished with step times." in page.words
+    assert "--deterministic" in page.words
