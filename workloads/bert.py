@@ -131,12 +131,14 @@ class Bert:
 
         Per token and layer 12 d² weights in the six linear layers (the feed-forward part is 4 d wide) and S · d
         multiply-adds each for QKᵀ and AV, padding included; then the two-way classifier, once a sentence.
-        Convention of PaLM (Chowdhery et al. 2022, appendix B); embedding look-ups are not counted.
+        Convention of PaLM (Chowdhery et al. 2022, appendix B); embedding look-ups are not counted. Frozen
+        embeddings spare the gradient of the first layer's input, one product for each of Q, K and V: B · 6 · S · d².
         """
         width, length = self.settings.hidden_size, self.settings.sequence_length
         layer = 24 * length * width**2 + 4 * length**2 * width
-        sentence = self.settings.layers * layer + 4 * width
-        return Cost(samples=self.batch_size, tokens=self.batch_size * length, flops=3 * self.batch_size * sentence)
+        spared = 0 if self.settings.train_embeddings else 6 * length * width**2
+        sentence = 3 * (self.settings.layers * layer + 4 * width) - spared
+        return Cost(samples=self.batch_size, tokens=self.batch_size * length, flops=self.batch_size * sentence)
 
     def _logits(self, model: nn.Module, batch: Batch) -> Tensor:
         logits: Tensor = model(batch[0], batch[1])

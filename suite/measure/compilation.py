@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 from unittest import mock
 
 import torch
@@ -74,7 +74,7 @@ class Compiled:
 
     def __init__(self, model: nn.Module, backend: str = "inductor") -> None:
         self._before = self._at_window = _progress()
-        self.model: nn.Module = torch.compile(model, backend=backend)
+        self.model = cast(nn.Module, torch.compile(model, backend=backend))
 
     def window_begins(self) -> None:
         self._at_window = _progress()
