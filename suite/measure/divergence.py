@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -26,6 +27,9 @@ def divergence(steps: StepTrace, model: nn.Module) -> tuple[int | None, str] | N
     for step, scale_after in enumerate(scales):
         if scale_after < 1.0:
             return step, f"the loss scale fell below 1 at step {step}."
+    broken = _end_without_finite_loss(steps.losses)
+    if broken is not None:
+        return broken, f"the loss was not finite from step {broken} to the last, so none of these steps was applied."
     run = 0
     for step, overflowed in enumerate(steps.overflowed):
         run = run + 1 if overflowed else 0
@@ -33,6 +37,14 @@ def divergence(steps: StepTrace, model: nn.Module) -> tuple[int | None, str] | N
             return step - run + 1, f"every one of {run} steps from step {step - run + 1} on overflowed and was skipped."
     bad = first_nonfinite(model)
     return None if bad is None else (None, f"{bad} is not finite after training.")
+
+
+def _end_without_finite_loss(losses: Sequence[float]) -> int | None:
+    """First step of the run's end in which no loss was finite: no loss scale mends a forward pass that overflows."""
+    start = len(losses)
+    while start and not math.isfinite(losses[start - 1]):
+        start -= 1
+    return start if start < len(losses) else None
 
 
 def first_nonfinite(model: nn.Module) -> str | None:
