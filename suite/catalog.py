@@ -32,6 +32,8 @@ _PRECISIONS = {
     "fp16-unscaled": "suite.measure.precision:FP16_UNSCALED",
     "bf16-pure": "suite.measure.precision:BF16_PURE",
     "fp16-pure": "suite.measure.precision:FP16_PURE",
+    "fp8": "suite.measure.float8:FP8",
+    "int8-qat": "suite.measure.int8:INT8_QAT",
 }
 
 

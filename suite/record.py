@@ -5,8 +5,8 @@
 
 Schema history (the number in every journal line and in run.json; results/README.md describes the columns)
     1   first published form
-    2   state of the hardware, ceilings, compilation, flushed gradients, digest of the initial weights; every new field
-        has a default, so a record of schema 1 reads as one in which these were not measured
+    2   state of the hardware, ceilings, compilation, flushed gradients, digest of the initial weights, types of the
+        parameters; every new field has a default, so a record of schema 1 reads as one in which these were not measured
 """
 
 from __future__ import annotations
@@ -108,7 +108,11 @@ class StepTrace:
 
 @dataclass(frozen=True)
 class Quality:
-    """Held-out quality after training, evaluated in float32 for every precision."""
+    """Held-out quality after training, evaluated in float32 for every precision.
+
+    A precision that trains for another inference (`int8-qat`) is judged by that one, simulated in float32; the
+    attestation's settings say so.
+    """
 
     metrics: Mapping[str, float]
     primary: str
@@ -130,13 +134,13 @@ class Attestation:
     """Evidence of the precision that really ran: an operator census and a numerical probe, both untimed."""
 
     effective: str
-    """`fp32`, `tf32`, `fp16`, `bf16`, or a description of a mixture."""
+    """`fp32`, `tf32`, `fp16`, `bf16`, `fp8`, or a description of a mixture."""
     operations: Mapping[str, int]
     """Heavy operators of one training step by name and input type, e.g. `{"aten.addmm/float16": 8}`."""
     probe_errors: Mapping[str, float]
     """Relative error of a seeded product against float64, by operator; it tells TF32 from IEEE float32."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """torch's precision switches, read back after the run."""
+    """torch's precision switches, read back after the run, and what else the precision says of the model it made."""
     parameter_types: Mapping[str, int] = field(default_factory=dict)
     """Number of parameters (elements, trained or not) by the type they are kept in: `{"bfloat16": 411904}`."""
 

@@ -89,6 +89,34 @@ def test_a_sixteen_bit_mode_may_leave_a_minority_in_float32(effective: str, want
 
 
 @pytest.mark.parametrize(
+    ("operations", "error", "effective", "fulfilled"),
+    [
+        ({"aten._scaled_mm/float8_e4m3fn": 4, "aten._scaled_mm/float8_e5m2": 8}, 3.8e-2, "fp8", True),
+        (
+            {"aten._scaled_mm/float8_e4m3fn": 4, "aten._scaled_dot_product/bfloat16": 2},
+            3.8e-2,
+            "fp8 + bfloat16 ×2",
+            True,
+        ),
+        # Half of the operators is no majority, however the rest is computed.
+        (
+            {"aten._scaled_mm/float8_e4m3fn": 2, "aten.mm/bfloat16": 2},
+            3.8e-2,
+            "mixed (float8 ×2, bfloat16 ×2)",
+            False,
+        ),
+        ({"aten._scaled_mm/float8_e4m3fn": 4, "aten.mm/float16": 1}, 3.8e-2, "fp8 + float16 ×1", False),
+        # The operator's name says float8, its error says bfloat16.
+        ({"aten._scaled_mm/float8_e4m3fn": 4}, 2.9e-3, "float8 operators, probe error 2.9e-03", False),
+        ({"aten.mm/bfloat16": 4}, 2.9e-3, "bf16", False),
+    ],
+)
+def test_what_counts_as_fp8(operations: dict[str, int], error: float, effective: str, fulfilled: bool) -> None:
+    assert effective_precision(operations, {"matmul": error}) == effective
+    assert fulfils(effective, "fp8") is fulfilled
+
+
+@pytest.mark.parametrize(
     ("attestation", "genuine"),
     [
         (Attestation("tf32", {"aten.mm/float32": 3}, {"matmul": TF32["matmul"]}), True),

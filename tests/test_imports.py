@@ -39,7 +39,7 @@ ALLOWED = {
     "suite.measure.worker": "suite.catalog suite.decode suite.errors suite.measure suite.record suite.spec torch "
     "workloads.base",
     "suite.measure": "suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings suite.record "
-    "suite.spec torch pynvml workloads.base",
+    "suite.spec torch torchao pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.

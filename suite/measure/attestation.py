@@ -16,7 +16,9 @@ from workloads.base import Workload
 __all__ = ["attest", "objection"]
 
 
-def attest(workload: Workload, model: nn.Module, policy: Policy, device: torch.device) -> Attestation:
+def attest(
+    workload: Workload, model: nn.Module, policy: Policy, device: torch.device, precision: Precision
+) -> Attestation:
     """One untimed step under the census, then the probe; the model is not used afterwards."""
     model.train()
     model.zero_grad(set_to_none=True)
@@ -24,12 +26,12 @@ def attest(workload: Workload, model: nn.Module, policy: Policy, device: torch.d
         with policy.context():
             loss = workload.loss(model, next(workload.batches()))
         loss.backward()
-    errors = numerics.probe(census.operations, policy.context, device)
+    errors = numerics.probe(census.operations, policy.context, device, precision.probed)
     return Attestation(
         effective=effective_precision(census.operations, errors),
         operations=dict(census.operations),
         probe_errors=errors,
-        settings=census.settings,
+        settings=census.settings | dict(precision.details(model)),
         parameter_types=parameter_types(model),
     )
 

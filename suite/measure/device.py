@@ -21,6 +21,7 @@ class Arithmetic(enum.StrEnum):
     TF32 = "tf32"
     FP16 = "fp16"
     BF16 = "bf16"
+    FP8 = "fp8"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ def native_or_reason(arithmetic: Arithmetic, on: Hardware, *, onednn: bool) -> s
         raise PrecisionUnsupported(
             "TF32 exists on NVIDIA GPUs of compute capability 8.0 and later; this trial runs on a CPU."
         )
+    if arithmetic is Arithmetic.FP8:
+        raise PrecisionUnsupported(
+            "float8 products need an NVIDIA GPU of compute capability 8.9 or later; this trial runs on a CPU."
+        )
     if not onednn:
         return (
             f"oneDNN is off for this workload, so torch's CPU kernels compute {arithmetic} without hardware support; "
@@ -104,6 +109,9 @@ def _cuda_reason(arithmetic: Arithmetic, on: Hardware) -> str | None:
     shown = f"{on.name} has compute capability {capability[0]}.{capability[1]}"
     if arithmetic is Arithmetic.TF32 and capability < (8, 0):
         raise PrecisionUnsupported(f"TF32 needs compute capability 8.0 or later; {shown}.")
+    # torch._scaled_mm refuses older ones.
+    if arithmetic is Arithmetic.FP8 and capability < (8, 9):
+        raise PrecisionUnsupported(f"float8 products need compute capability 8.9 or later; {shown}.")
     if arithmetic is Arithmetic.BF16 and capability < (8, 0):
         return f"{shown}, and bfloat16 units came with 8.0: torch emulates it; read the numerics, not the speed."
     if arithmetic is Arithmetic.FP16 and capability < (5, 3):

@@ -30,6 +30,7 @@ HEAVY = (
     "aten.baddbmm",
     "aten.convolution",
     "aten._scaled_dot_product",
+    "aten._scaled_mm",
     "aten.mkldnn_rnn_layer",
     "aten._cudnn_rnn",
 )
@@ -93,6 +94,9 @@ class Census(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if set(types) - {Tensor, nn.Parameter}:
+            # A tensor that computes in its own way, such as torchao's float8: it calls the operators that really run.
+            return NotImplemented
         name = str(func).removesuffix(".default")
         if name.startswith(HEAVY):
             kind = next((str(a.dtype) for a in args if isinstance(a, Tensor) and a.is_floating_point()), "none")
@@ -104,20 +108,33 @@ class Census(TorchDispatchMode):
 
 
 def probe(
-    operations: Mapping[str, int], context: Callable[[], AbstractContextManager[object]], device: torch.device
+    operations: Mapping[str, int],
+    context: Callable[[], AbstractContextManager[object]],
+    device: torch.device,
+    probed: Callable[[nn.Module], nn.Module] = lambda operator: operator,
 ) -> dict[str, float]:
-    """Relative error against float64 of a seeded product per kind of operator that the census found."""
-    found = {kind_of(operation) for operation in operations}
-    return {kind: _relative_error(*build(), context, device) for kind, build in _PROBES.items() if kind in found}
+    """Relative error against float64 of a seeded product per kind of operator that the census found.
+
+    `probed` makes of a float32 operator what the precision makes of it in a model.
+    """
+    errors = {}
+    for kind in sorted({kind_of(operation) for operation in operations}):
+        module, data = _PROBES[kind]()
+        exact = _exact(module, data)
+        errors[kind] = _relative_error(probed(module.float().to(device)), data.float().to(device), exact, context)
+    return errors
+
+
+def _exact(module: nn.Module, data: Tensor) -> Tensor:
+    with torch.no_grad():
+        return _output(module.double()(data.double()))
 
 
 def _relative_error(
-    module: nn.Module, data: Tensor, context: Callable[[], AbstractContextManager[object]], device: torch.device
+    module: nn.Module, data: Tensor, exact: Tensor, context: Callable[[], AbstractContextManager[object]]
 ) -> float:
-    with torch.no_grad():
-        exact = _output(module.double()(data.double()))
-        with context():
-            got = _output(module.float().to(device)(data.float().to(device)))
+    with torch.no_grad(), context():
+        got = _output(module(data))
     difference = got.double().cpu() - exact
     return float(torch.linalg.vector_norm(difference) / torch.linalg.vector_norm(exact))
 

@@ -7,7 +7,7 @@ entry-point group `ampmark.precisions`. Nobody else may ask what kind of policy 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -104,6 +104,14 @@ class Precision:
         # Every 16-bit value is a float32 value: the conversion is exact.
         return model if self.parameters == torch.float32 else copy.deepcopy(model).float()
 
+    def probed(self, module: nn.Module) -> nn.Module:
+        """A single float32 operator as this precision runs it inside its policy's context, for the probe."""
+        return module
+
+    def details(self, model: nn.Module) -> Mapping[str, str]:
+        """What the attestation says of the prepared model besides torch's switches."""
+        return {}
+
     def policy(self, device: torch.device, steps: int, scaler: ScalerSpec, clip_norm: float | None) -> Policy:
         """A fresh policy for one trial of `steps` optimizer steps."""
         scaling: Scaling = (
@@ -120,7 +128,7 @@ class Precision:
         return TrainingPolicy(_AUTOCAST.get(self.arithmetic), scaling, device, steps, clip_norm)
 
 
-_AUTOCAST = {Arithmetic.FP16: torch.float16, Arithmetic.BF16: torch.bfloat16}
+_AUTOCAST = {Arithmetic.FP16: torch.float16, Arithmetic.BF16: torch.bfloat16, Arithmetic.FP8: torch.bfloat16}
 
 
 class TrainingPolicy:
@@ -170,7 +178,8 @@ def global_norm(gradients: Sequence[Tensor]) -> Tensor:
     torch's own `get_total_norm` answers in their type: a float16 norm ends at 65504, a bfloat16 one has three digits.
     """
     norms = torch._foreach_norm(list(gradients), 2.0, dtype=torch.float32)
-    return torch.linalg.vector_norm(torch.stack(norms))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total
 
 
 FP32 = Precision("fp32", Arithmetic.FP32, "none", "IEEE float32 in matmul, convolution and recurrence")

@@ -113,7 +113,7 @@ def run_trial(
     if record.quality is not None and not math.isfinite(record.quality.metrics[record.quality.primary]):
         diverged = None, f"held-out {record.quality.primary} is not finite after training."
     bench.phase("attesting the precision")
-    attestation = attest(workload, model, policy, bench.device)
+    attestation = attest(workload, model, policy, bench.device, precision)
     flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
     record = replace(record, attestation=attestation, flush=flush, flush_reason=flush_reason)
     return replace(record, **_verdict(attestation, precision, diverged))

@@ -33,6 +33,27 @@ def test_tf32_on_a_cpu_is_unsupported() -> None:
         native_or_reason(Arithmetic.TF32, AMX, onednn=True)
 
 
+@pytest.mark.parametrize(
+    ("on", "reason"),
+    [
+        (
+            Hardware("cuda", "NVIDIA A100", compute_capability=(8, 0)),
+            "float8 products need compute capability 8.9 or later; NVIDIA A100 has compute capability 8.0.",
+        ),
+        (AMX, "float8 products need an NVIDIA GPU of compute capability 8.9 or later; this trial runs on a CPU."),
+    ],
+)
+def test_float8_before_ada_and_on_a_cpu_is_unsupported(on: Hardware, reason: str) -> None:
+    with pytest.raises(PrecisionUnsupported) as caught:
+        native_or_reason(Arithmetic.FP8, on, onednn=True)
+    assert str(caught.value) == reason
+
+
+def test_float8_begins_with_compute_capability_8_9() -> None:
+    ada = Hardware("cuda", "NVIDIA L4", compute_capability=(8, 9))
+    assert native_or_reason(Arithmetic.FP8, ada, onednn=True) is None
+
+
 @pytest.mark.parametrize("arithmetic", [Arithmetic.FP16, Arithmetic.BF16])
 def test_sixteen_bits_on_a_cpu_are_native_only_with_the_instructions_and_onednn(arithmetic: Arithmetic) -> None:
     assert native_or_reason(arithmetic, AMX, onednn=True) is None

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ampmark_tiny import Tiny, TinySettings
 from torch import nn
+from trials import CAPABLE, CPU, SETUP, SPEC, TickingMeter
 
 from suite.errors import PrecisionUnsupported
 from suite.measure import precision as modes
@@ -18,41 +19,7 @@ from suite.measure.memory import Instruments
 from suite.measure.precision import Precision
 from suite.measure.trial import Bench, run_trial
 from suite.record import Outcome, TrialRecord
-from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
-
-CPU = torch.device("cpu")
-#: A processor that computes everything natively, so that outcomes do not depend on the machine of the test.
-CAPABLE = Hardware("cpu", "test", cpu_flags=frozenset({"avx512_fp16", "avx512_bf16"}))
-
-SETUP = Setup(steps=10, warmup_steps=2, batch_size=8, optimizer=OptimizerSpec("sgd", 0.05))
-SPEC = TrialSpec(
-    workload="tiny",
-    precision="fp32",
-    seed=0,
-    repeat=0,
-    device="cpu",
-    threads=torch.get_num_threads(),
-    profile="test",
-    timeout_seconds=10.0,
-    scaler=ScalerSpec(initial_scale=1024.0, growth_interval=4, static_scale=64.0),
-    setup=SETUP,
-)
-
-
-class TickingMeter:
-    """Every step takes a quarter of a second, the first one a whole one."""
-
-    def start(self) -> None:
-        self.marks = 0
-
-    def mark(self) -> None:
-        self.marks += 1
-
-    def stop(self) -> tuple[float, ...]:
-        return (1.0,) + (0.25,) * (self.marks - 1)
-
-    def resume(self) -> None:
-        self.resumed_after = self.marks
+from suite.spec import Setup
 
 
 def _run(
@@ -272,7 +239,7 @@ def test_what_the_instruments_do_between_warm_up_and_window_belongs_to_no_step()
 def test_the_attestation_leaves_the_record_of_the_run_alone() -> None:
     policy = modes.FP16_DYNAMIC.policy(CPU, 3, SPEC.scaler, None)
     workload = Tiny(TinySettings(), batch_size=8, seed=0, device=CPU)
-    attestation = attest(workload, workload.model(), policy, CPU)
+    attestation = attest(workload, workload.model(), policy, CPU, modes.FP16_DYNAMIC)
     assert attestation.effective == "fp16"
     assert policy.gradient_norms() == ()
     assert attestation.settings["cuda.matmul.fp32_precision"] == "ieee"
