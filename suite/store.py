@@ -40,7 +40,17 @@ from suite.spec import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Run", "RunInfo", "RunWriter", "create_run", "find_run", "list_runs", "load_run", "reopen_run"]
+__all__ = [
+    "Run",
+    "RunInfo",
+    "RunWriter",
+    "create_run",
+    "find_run",
+    "list_runs",
+    "load_records",
+    "load_run",
+    "reopen_run",
+]
 
 
 @dataclass(frozen=True)
@@ -167,12 +177,21 @@ def load_run(folder: Path) -> Run:
     info = _read_info(folder)
     if info.files is None:
         return Run(folder, info, *_frames(_read_journal(folder), info.run))
-    if set(info.files) != set(_SEALED_FILES):
-        raise DamagedResults(f"{folder / 'run.json'} does not seal {', '.join(_SEALED_FILES)}; restore it from a copy.")
-    for name, expected in info.files.items():
-        check_sha256(folder / name, expected)
+    _check_seal(folder, info.files)
     trials, steps = folder / "trials.parquet", folder / "steps.parquet"
     return Run(folder, info, read_parquet(trials, TRIAL_COLUMNS), read_parquet(steps, STEP_COLUMNS))
+
+
+def load_records(folder: Path) -> tuple[RunInfo, list[TrialRecord]]:
+    """A run's complete records, in the order of its plan; from the journal, whether sealed or not.
+
+    Raises:
+        NoResults, DamagedResults, NewerSchema: as :func:`load_run`.
+    """
+    info = _read_info(folder)
+    if info.files is not None:
+        _check_seal(folder, info.files)
+    return info, sorted(_read_journal(folder), key=lambda record: record.order)
 
 
 def list_runs(results: Path) -> list[RunInfo]:
@@ -206,6 +225,13 @@ def _is_run(folder: Path) -> bool:
         return (folder / "run.json").exists()
     except OSError:
         return False  # too long to be a path
+
+
+def _check_seal(folder: Path, files: Mapping[str, str]) -> None:
+    if set(files) != set(_SEALED_FILES):
+        raise DamagedResults(f"{folder / 'run.json'} does not seal {', '.join(_SEALED_FILES)}; restore it from a copy.")
+    for name, expected in files.items():
+        check_sha256(folder / name, expected)
 
 
 def _frames(records: list[TrialRecord], run: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -80,6 +80,17 @@ def test_the_same_seed_gives_the_same_losses_and_the_same_parameters(run: suite.
         assert rows["overflow_steps"].nunique() == 1
 
 
+def test_every_cell_is_verified_bit_for_bit_in_deterministic_mode(
+    home: Path, run: suite.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trials = [f"{workload}-{mode}-s0-r1" for workload, mode in CELLS]
+    with pytest.raises(SystemExit) as ending:
+        main(["verify", run.info.run, *trials, "--home", str(home), "--json"])
+    assert ending.value.code == 0
+    found = {trial["trial"]: trial["conclusion"] for trial in json.loads(capsys.readouterr().out)["trials"]}
+    assert found == {trial: "skipped" if "-tf32-" in trial else "verified" for trial in trials}
+
+
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_the_modes_differ_in_what_they_compute(run: suite.Run, workload: str) -> None:
     digests = {mode: _cell(run, workload, mode)["losses_sha256"].iloc[0] for mode in ("fp32", "bf16", "fp16-static")}

@@ -1,7 +1,7 @@
 """The commands: the only place that prints and exits. Each has a module of its own kind; they are put together here.
 
 Exit codes: 0 fine · 1 regressed · 2 usage, no data, incomparable · 3 inconclusive, when asked to fail on it ·
-4 a trial failed · 130 interrupted (what finished is kept).
+4 a trial failed, a replay is not its record, or a self-check raised an alarm · 130 interrupted (what finished is kept).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from suite.cli import judging, looking, running
+from suite.cli import checking, judging, looking, running
 from suite.errors import SuiteError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,8 @@ app.command(epilog="Example: ampmark run --profile quick --workload gpt --precis
 app.command(epilog="Example: ampmark report latest")(judging.report)
 app.command(epilog="Example: ampmark compare 20260101T000000Z-abc123 latest")(judging.compare)
 app.command(epilog="Example: ampmark gate --baseline main --fail-on regressed,inconclusive")(judging.gate)
+app.command(epilog="Example: ampmark verify latest --workload gpt --precision fp32")(checking.verify)
+app.command(epilog="Example: ampmark selfcheck --profile quick --workload gpt --repeats 5")(checking.selfcheck)
 app.command("list", epilog="Example: ampmark list --json")(looking.list_)
 app.command(epilog="Example: ampmark show latest")(looking.show)
 app.add_typer(judging.baseline, name="baseline")

@@ -23,7 +23,7 @@ from suite.judge.stats import (
     runs_to_decide,
 )
 
-__all__ = ["DELTA", "Cell", "Q", "Sides", "judge_times"]
+__all__ = ["DELTA", "Cell", "Q", "Sides", "judge_times", "required_level"]
 
 DELTA = 0.02
 """Smallest change of the step time that matters."""
@@ -43,9 +43,13 @@ def judge_times(cells: Mapping[Cell, Sides]) -> list[Finding]:
     results = {cell: compare_seconds(_seconds(sides[0]), _seconds(sides[1]), DELTA) for cell, sides in cells.items()}
     family = [cell for cell, result in results.items() if result.p_slower is not None]
     adjusted = dict(zip(family, adjust([_two_sided(results[cell]) for cell in family]), strict=True))
-    # What a single true change among cells at rest must reach to survive the correction.
-    level = min(ALPHA, Q / (2 * max(1, len(family))))
+    level = required_level(len(family))
     return [_finding(cell, sides, results[cell], adjusted.get(cell), level) for cell, sides in cells.items()]
+
+
+def required_level(cells: int) -> float:
+    """The one-sided p that a single true change among `cells` at rest must reach to survive the correction."""
+    return min(ALPHA, Q / (2 * max(1, cells)))
 
 
 def _finding(cell: Cell, sides: Sides, result: TimeComparison, p_adjusted: float | None, level: float) -> Finding:

@@ -16,7 +16,17 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_ind
 
-__all__ = ["ALPHA", "POWER", "TimeComparison", "adjust", "compare_seconds", "minimum_detectable", "runs_to_decide"]
+__all__ = [
+    "ALPHA",
+    "FEWEST",
+    "MOST_RUNS",
+    "POWER",
+    "TimeComparison",
+    "adjust",
+    "compare_seconds",
+    "minimum_detectable",
+    "runs_to_decide",
+]
 
 ALPHA = 0.01
 """One-sided level of a single test."""
