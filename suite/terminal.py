@@ -107,7 +107,7 @@ def _cell_rows(run: Run, layer: str) -> tuple[list[dict[str, str]], dict[str, li
         texts.append(_cell_texts(str(workload), str(precision), rows, reference.get(workload, math.nan), layer))
         for reason in dict.fromkeys(rows["reason"].dropna()):
             reasons.setdefault(reason, []).append(f"{workload} × {precision}")
-        if rows["deterministic"].any():
+        if (rows["deterministic"] & rows["steps"].notna()).any():
             reasons.setdefault(_NOT_TIMED, []).append(f"{workload} × {precision}")
     return texts, reasons
 

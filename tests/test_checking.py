@@ -136,10 +136,11 @@ def test_another_machine_is_exit_status_2_with_every_difference(stored: Path, tm
     [
         (("latest", "tiny-fp23-s0-r0"), "the run has no trial 'tiny-fp23-s0-r0'; did you mean 'tiny-fp32-s0-r0'?"),
         (("--workload", "gpt"), "no finished trial of the run fits these choices; `ampmark show` lists what it has."),
+        (("--timeout", "0"), "--timeout is 0.0; give seconds above 0, at most 2.592e+06."),
         (("--precision", "tf32"), "has nothing to verify: none of these trials has numbers; choose others."),
     ],
 )
-def test_nothing_to_verify_is_exit_status_2(
+def test_nothing_to_verify_and_bad_choices_are_exit_status_2(
     stored: Path, arguments: tuple[str, ...], message: str, capsys: Capture
 ) -> None:
     assert ampmark("verify", *arguments, "--home", stored) == 2

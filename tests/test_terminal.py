@@ -405,10 +405,14 @@ def test_a_narrow_terminal_sees_fewer_columns_and_whole_ones(
 def test_a_deterministic_run_is_not_timed_and_says_so(capsys: Capture) -> None:
     trials = [
         replace(item, spec=replace(item.spec, deterministic=True))
-        for item in (*records.cell([0.1]), *records.cell([0.1], precision="bf16"))
+        for item in (
+            *records.cell([0.1]),
+            *records.cell([0.1], precision="bf16"),
+            records.record(Outcome.UNSUPPORTED, reason="no TF32 here.", spec=records.spec(precision="tf32")),
+        )
     ]
     printed = _printed_run(capsys, trials)
-    for row in _rows(printed)[1:]:
+    for row in _rows(printed)[1:3]:
         assert row[3:6] == ["–", "–", ""]
     assert "gpt × fp32, gpt × bf16: only deterministic kernels were allowed, so the steps were not timed." in printed
     display = RunDisplay()

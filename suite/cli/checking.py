@@ -16,6 +16,7 @@ from suite.home import Home
 from suite.progress import RunDisplay
 from suite.record import Outcome, TrialRecord
 from suite.replay import Conclusion, Verification
+from suite.spec import LONGEST_SECONDS
 
 __all__ = ["selfcheck", "verify"]
 
@@ -33,6 +34,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Train recorded trials again in deterministic mode and compare every value, bit for bit."""
+    if timeout is not None and not 0 < timeout <= LONGEST_SECONDS:
+        raise UsageError(f"--timeout is {timeout}; give seconds above 0, at most {LONGEST_SECONDS:g}.")
     info, records = store.load_records(store.find_run(Home.choose(home).results, run))
     chosen = _chosen(records, trial or [], workload or [], precision or [])
     found: list[Verification] = []
