@@ -92,5 +92,5 @@ def _seeds(text: str | None) -> list[int]:
 
 
 def _refuse_with_resume(choices: Mapping[str, object]) -> None:
-    if any(choice not in (None, [], False) for choice in choices.values()):
+    if any(choice not in (None, []) and choice is not False for choice in choices.values()):
         raise UsageError("--resume completes a run as it was planned; leave out every other choice.")
