@@ -25,7 +25,8 @@ class Memory:
     peak_device_bytes: int | None = None
     """Device memory in use (NVML, sampled) minus what was in use before the trial touched the device."""
     peak_process_bytes: int | None = None
-    """This process's device memory as the driver sees it at the end of the window (NVML)."""
+    """This process's device memory as the driver sees it (NVML): the peak where the driver keeps accounts, else at the
+    end of the window, when a caching allocator still holds its peak."""
     peak_rss_bytes: int | None = None
     """Largest resident memory of the trial process on the host after the fixed warm-up."""
     peak_rss_bytes_with_warmup: int | None = None
@@ -33,7 +34,7 @@ class Memory:
     rss_before_bytes: int | None = None
     """Resident memory before the model was built: mostly libraries shared with the other trials."""
     device_source: str | None = None
-    """How `peak_device_bytes` was read: the version of the driver's answer and the interval."""
+    """How `peak_device_bytes` was read (the version of the driver's answer, the interval), and `peak_process_bytes`."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Field name -> why it is None."""
 
@@ -64,15 +65,18 @@ class HardwareState:
     clock_reasons: tuple[str, ...] | None = None
     """What limits the GPU's clock (nvml.h, nvmlClocksEventReasons), except idling; over a window, all that occurred."""
     foreign_processes: int | None = None
-    """Other processes computing on the GPU; None where the driver's list cannot be matched with this process."""
+    """Other processes computing on the GPU, over a window the most at its edges; None where the driver's list cannot be
+    matched with this process."""
     cpu_clock_mhz: float | None = None
-    """Mean over the processors this process may use; over a window the lowest sample."""
+    """Mean over the processors this process may use; over a window the lower of its edges."""
     run_queue: int | None = None
-    """Runnable tasks on the machine; over a window the most that were seen."""
+    """Tasks of other processes that run or wait for a processor; over a window the most at its edges."""
     foreign_cpu_share: float | None = None
     """Share of the processors' time that other processes took; of a window only."""
     steal_share: float | None = None
     """Share of the processors' time that the hypervisor gave to others; of a window only."""
+    throttled_share: float | None = None
+    """Share of the CPU quota's periods in which the container was stopped (0 without a quota); of a window only."""
 
 
 @dataclass(frozen=True)

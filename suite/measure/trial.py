@@ -24,8 +24,8 @@ from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
 from suite.measure.flush import flush_after_training
+from suite.measure.instruments import Instruments
 from suite.measure.loop import step_trace, train
-from suite.measure.memory import Instruments
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
@@ -85,7 +85,7 @@ def run_trial(
     window_begins = _in_turn(execution.window_begins, bench.instruments.window_begins)
     step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, window_begins)
     window = step_seconds[spec.setup.warmup_steps :]
-    memory, energy, cautions = bench.instruments.finish(sum(window), len(window))
+    observed = bench.instruments.finish(sum(window), len(window))
     compilation, compile_cautions = execution.finish()
     steps = step_trace(step_seconds, losses, policy, spec.setup.warmup_steps)
     record = replace(
@@ -96,9 +96,10 @@ def run_trial(
         build_seconds=build_seconds,
         **_work_per_step(workload.cost(), spec.setup.accumulation),
         steps=steps,
-        memory=memory,
-        energy=energy,
-        cautions=cautions + compile_cautions,
+        memory=observed.memory,
+        energy=observed.energy,
+        hardware=observed.hardware,
+        cautions=observed.cautions + compile_cautions,
         compilation=compilation,
         initial_sha256=initial_sha256,
         parameters_sha256=digest_of_state(model),

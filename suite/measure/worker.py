@@ -28,7 +28,7 @@ from suite.measure.compilation import compiling_from_nothing
 from suite.measure.determinism import NOT_TIMED, allowing_only_deterministic_kernels
 from suite.measure.device import hardware
 from suite.measure.environment import describe, device_uuid
-from suite.measure.memory import Instruments
+from suite.measure.instruments import Instruments
 from suite.measure.nvml import open_device
 from suite.measure.trial import Bench, run_trial
 from suite.record import Outcome, TrialRecord

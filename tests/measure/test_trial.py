@@ -15,7 +15,7 @@ from suite.errors import PrecisionUnsupported
 from suite.measure import precision as modes
 from suite.measure.attestation import attest
 from suite.measure.device import Hardware
-from suite.measure.memory import Instruments
+from suite.measure.instruments import Instruments
 from suite.measure.precision import Precision
 from suite.measure.trial import Bench, run_trial
 from suite.record import Outcome, TrialRecord

@@ -1,0 +1,67 @@
+"""What weakens a trial's numbers: from what the instruments saw to cautions with stable codes.
+
+A caution makes a verdict on speed `inconclusive` (suite.judge.speed), so it must not come from the ordinary state of a
+quiet machine; docs/measurement.md has the measurements behind the thresholds. Messages name the threshold and not the
+trial's own number, which has a column: equal cautions of many trials are then one line of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from suite.measure.host import Shares
+from suite.measure.nvml import SLOWDOWNS
+from suite.readings import HardwareState
+from suite.record import Caution
+
+__all__ = ["cautions"]
+
+SMALLEST_CHANGE = 0.02
+"""The smallest change of the step time that counts as a regression (suite.judge.speed.DELTA): time that the trial
+wanted and did not get is tolerated below it."""
+FOREIGN_PROCESSORS = 0.1
+"""A tenth of one processor: what others may take. A step waits for its slowest thread, so the size of the machine does
+not matter, only what that thread loses."""
+
+
+def cautions(
+    during: HardwareState, clock_reasons: Sequence[str], shares: Shares | None, *, uses_all_processors: bool
+) -> tuple[Caution, ...]:
+    """In the order of the sentences below. `clock_reasons` are all that were seen, even where some readings failed.
+
+    With `uses_all_processors` whatever others took, the trial lost; else only where no processor was idle meanwhile.
+    """
+    return (*_of_the_gpu(during, clock_reasons), *(_of_the_host(shares, uses_all_processors) if shares else ()))
+
+
+def _of_the_gpu(during: HardwareState, clock_reasons: Sequence[str]) -> Iterator[Caution]:
+    if slowdowns := [reason for reason in clock_reasons if reason in SLOWDOWNS]:
+        yield Caution(
+            "clock_throttled", f"The GPU's clock was held back ({', '.join(slowdowns)}); cool it or lift the limit."
+        )
+    if during.foreign_processes:
+        yield Caution(
+            "foreign_gpu_process", "Other processes computed on this GPU; end what is no part of the measurement."
+        )
+
+
+def _of_the_host(shares: Shares, uses_all_processors: bool) -> Iterator[Caution]:
+    foreign = (shares.foreign.value or 0.0) * shares.processors
+    if foreign >= FOREIGN_PROCESSORS and (uses_all_processors or shares.idle_processors < 1.0):
+        yield Caution(
+            "foreign_load",
+            f"Other processes took {FOREIGN_PROCESSORS:.0%} or more of a processor during the timed steps; "
+            "end them, or measure when the machine is idle.",
+        )
+    if (shares.steal.value or 0.0) >= SMALLEST_CHANGE:
+        yield Caution(
+            "cpu_steal",
+            f"The hypervisor gave {SMALLEST_CHANGE:.0%} or more of the processors' time to other virtual machines; "
+            "measure on a machine of its own.",
+        )
+    if (shares.throttled.value or 0.0) >= SMALLEST_CHANGE:
+        yield Caution(
+            "cpu_throttled",
+            f"The container was stopped in {SMALLEST_CHANGE:.0%} or more of its CPU quota's periods; "
+            "raise the quota, or give the trial fewer processors (taskset).",
+        )

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from suite.measure.cautions import cautions
+from suite.measure.host import Shares
+from suite.measure.nvml import clock_reason_names
+from suite.measure.reading import Reading
+from suite.readings import HardwareState
+
+QUIET = HardwareState()
+
+
+def _codes(
+    mask: int = 0,
+    during: HardwareState = QUIET,
+    *,
+    foreign: float = 0.0,
+    steal: float = 0.0,
+    throttled: float = 0.0,
+    processors: int = 2,
+    idle: float = 0.0,
+    full: bool = True,
+) -> list[str]:
+    shares = Shares(Reading(foreign), Reading(steal), Reading(throttled), processors, idle)
+    found = cautions(during, clock_reason_names(mask), shares, uses_all_processors=full)
+    assert all(caution.message.endswith(".") and ";" in caution.message for caution in found), "what, and what to do"
+    return [caution.code for caution in found]
+
+
+def test_a_quiet_trial_has_none() -> None:
+    assert _codes() == []
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x02, 0x04, 0x10, 0x100, 0x200, 0x400, 0x05])
+def test_states_of_the_clock_are_no_fault(mask: int) -> None:
+    assert _codes(mask) == []
+
+
+@pytest.mark.parametrize("mask", [0x08, 0x20, 0x40, 0x80, 0x48, 0x04 | 0x20])
+def test_a_slowdown_is(mask: int) -> None:
+    assert _codes(mask) == ["clock_throttled"]
+
+
+def test_only_the_slowdown_is_blamed() -> None:
+    (caution,) = cautions(QUIET, clock_reason_names(0x44), None, uses_all_processors=False)
+    assert "held back (hardware thermal)" in caution.message
+
+
+@pytest.mark.parametrize(("count", "codes"), [(None, []), (0, []), (1, ["foreign_gpu_process"])])
+def test_other_processes_on_the_gpu(count: int | None, codes: list[str]) -> None:
+    assert _codes(during=HardwareState(foreign_processes=count)) == codes
+
+
+def test_a_tenth_of_one_processor_is_a_foreign_load_however_large_the_machine() -> None:
+    assert _codes(foreign=0.049, processors=2) == []
+    assert _codes(foreign=0.051, processors=2) == ["foreign_load"]
+    assert _codes(foreign=0.0016, processors=64) == ["foreign_load"]
+
+
+def test_a_trial_that_leaves_processors_idle_is_not_disturbed() -> None:
+    assert _codes(foreign=0.5, processors=16, idle=7.0, full=False) == []
+    assert _codes(foreign=0.5, processors=16, idle=0.5, full=False) == ["foreign_load"]
+
+
+def test_stolen_time_and_a_quota_that_bites() -> None:
+    assert _codes(steal=0.019, throttled=0.019) == []
+    assert _codes(steal=0.02, throttled=0.02) == ["cpu_steal", "cpu_throttled"]
+
+
+def test_what_is_not_known_is_no_caution() -> None:
+    unknown = Reading(None, "no /proc")
+    assert cautions(QUIET, (), Shares(unknown, unknown, unknown, 0, 0.0), uses_all_processors=True) == ()
