@@ -125,6 +125,21 @@ def test_list_and_show_give_text_and_json(home: Path, capsys: pytest.CaptureFixt
     assert len(json.loads(capsys.readouterr().out)["trials"]) == 5
 
 
+def test_emissions_are_shown_only_by_the_users_own_factor(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("show", "--home", home) == 0
+    assert "CO2e" not in capsys.readouterr().out
+    assert ampmark("show", "--home", home, "--grams-co2e-per-kwh", 380) == 0
+    printed = capsys.readouterr().out
+    assert "tiny × fp32: no energy, so no CO2e: " in printed
+    assert printed.rstrip().endswith("CO2e at 380 g per kWh, the factor given on the command line")
+    assert ampmark("show", "--home", home, "--grams-co2e-per-kwh", 380, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["grams_co2e_per_kwh"] == 380
+    assert {trial["grams_co2e_per_sample"] for trial in document["trials"]} == {None}
+    assert ampmark("show", "--home", home, "--grams-co2e-per-kwh", -1) == 2
+    assert "is no factor" in capsys.readouterr().err
+
+
 def test_the_same_run_against_itself_is_unchanged(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ampmark("compare", "latest", "latest", "--home", home, "--json") == 0
     document = json.loads(capsys.readouterr().out)

@@ -16,8 +16,10 @@ STANDARD = set(sys.stdlib_module_names)
 ALLOWED = {
     "suite.errors": "",
     "suite.decode": "",
+    "suite.checks": "",
     "suite.columns": "",
     "suite.home": "",
+    "suite.emissions": "suite.errors pandas",
     "suite.readings": "",
     "suite.peaks": "suite.decode",
     "suite.evidence": "suite.record",
@@ -32,16 +34,17 @@ ALLOWED = {
     # Inside its function, in the worker's process: the bridge to the measuring half.
     "suite.process": "suite.errors suite.measure.worker",
     "suite.runner": "suite.decode suite.errors suite.process suite.record suite.spec",
+    "suite.doctor": "suite.checks suite.decode suite.errors suite.home suite.runner",
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
     "numpy pandas scipy statsmodels",
     "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows suite.spec "
     "suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
-    "suite.measure.worker": "suite.catalog suite.decode suite.errors suite.measure suite.record suite.spec torch "
-    "workloads.base",
-    "suite.measure": "suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings suite.record "
-    "suite.spec torch torchao pynvml workloads.base",
+    "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
+    "suite.spec torch workloads.base",
+    "suite.measure": "suite.checks suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings "
+    "suite.record suite.spec torch torchao pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.

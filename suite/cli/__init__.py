@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from suite.cli import checking, judging, looking, running
+from suite.cli import checking, examining, judging, looking, running
 from suite.errors import SuiteError
 
 __all__ = ["app", "main"]
@@ -34,6 +34,7 @@ app.command(epilog="Example: ampmark verify latest --workload gpt --precision fp
 app.command(epilog="Example: ampmark selfcheck --profile quick --workload gpt --repeats 5")(checking.selfcheck)
 app.command("list", epilog="Example: ampmark list --json")(looking.list_)
 app.command(epilog="Example: ampmark show latest")(looking.show)
+app.command(epilog="Example: ampmark doctor --json")(examining.doctor)
 app.add_typer(judging.baseline, name="baseline")
 
 

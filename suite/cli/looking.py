@@ -9,6 +9,7 @@ import typer
 from suite import catalog, profiles, store, terminal
 from suite.cli.options import HomeOption, JsonOption, load, print_json, rows
 from suite.decode import encode
+from suite.emissions import check_factor, emission_lines, with_emissions
 from suite.home import Home
 
 __all__ = ["list_", "show"]
@@ -35,12 +36,22 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def show(
     run: Annotated[str, typer.Argument(help="Run id, the beginning of one, a folder, or latest.")] = "latest",
+    grams_co2e_per_kwh: Annotated[
+        float | None, typer.Option(help="Also show CO2e of the measured energy, by this factor of your electricity.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The table of one stored run."""
     loaded = load(Home.choose(home), run)
+    trials, factor = loaded.trials, grams_co2e_per_kwh
+    if factor is not None:
+        check_factor(factor)
+        trials = with_emissions(trials, factor)
     if as_json:
-        print_json({"run": encode(loaded.info), "trials": rows(loaded.trials)})
-    else:
-        terminal.print_run(loaded)
+        given = {} if factor is None else {"grams_co2e_per_kwh": factor}
+        print_json({"run": encode(loaded.info), **given, "trials": rows(trials)})
+        return
+    terminal.print_run(loaded)
+    for line in [] if factor is None else emission_lines(trials, factor):
+        print(line)

@@ -70,6 +70,8 @@ class PackageMeter:
     def __init__(self, powercap: Path) -> None:
         self._powercap = powercap
         self._before = self._after = _package_counters(powercap)
+        self.reason = self._before if isinstance(self._before, str) else None
+        """Why there is no energy to be had from them; None where there is."""
 
     def begin(self) -> None:
         self._before = _package_counters(self._powercap)

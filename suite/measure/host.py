@@ -98,6 +98,12 @@ class Host:
         ]
         return highest(found) if found else Reading(None, "this machine shows no temperature of its processors")
 
+    def governors(self) -> list[str]:
+        """The kernel's policy for the clock of each processor this process may use; empty where it is hidden."""
+        folder = self._root / "sys/devices/system/cpu"
+        found = [_read(folder / f"cpu{cpu}/cpufreq/scaling_governor").strip() for cpu in sorted(self._allowed)]
+        return [governor for governor in found if governor]
+
     def run_queue(self) -> Reading:
         """Tasks of others that run or wait for a processor now."""
         found = re.search(r"^procs_running (\d+)$", self._text("proc/stat"), re.M)

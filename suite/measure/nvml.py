@@ -51,10 +51,17 @@ class NvmlDevice:
 
     def __init__(self, api: Any, uuid: str, visible: str = "") -> None:
         self._api = api
+        self.divided = False
+        """Whether the GPU is in MIG mode."""
         self._gpu, self._own = self._find(uuid, visible)
         self.memory_version = self._memory_version()
         """Which of NVML's two memory readings answers, the same for the whole trial: version 1 counts the driver's
         reserve as used, version 2 does not."""
+
+    @property
+    def own_known(self) -> bool:
+        """Whether it is known what this process has of the device; without MIG that is all of it."""
+        return self._own is not None
 
     def used_bytes(self) -> Reading:
         """Device memory in use by everybody."""
@@ -139,9 +146,11 @@ class NvmlDevice:
         try:
             gpu = self._api.nvmlDeviceGetHandleByUUID(uuid)
         except self._api.NVMLError:
+            self.divided = True
             instance = self._api.nvmlDeviceGetHandleByUUID(uuid.replace("GPU-", "MIG-", 1))
             return self._gpu_of(instance), instance
-        return gpu, self._instance(visible) if self._is_divided(gpu) else gpu
+        self.divided = self._is_divided(gpu)
+        return gpu, self._instance(visible) if self.divided else gpu
 
     def _is_divided(self, gpu: Any) -> bool:
         """Whether MIG mode is on now; a device that cannot say so is too old for it."""

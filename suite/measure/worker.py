@@ -21,13 +21,16 @@ from typing import Any
 import torch
 
 from suite import catalog
+from suite.checks import Check, okay, unavailable
 from suite.decode import DecodeError, decode, encode
 from suite.errors import SuiteError, Unsupported, UsageError
 from suite.measure.ceiling import ceiling_of
 from suite.measure.compilation import compiling_from_nothing
 from suite.measure.determinism import NOT_TIMED, allowing_only_deterministic_kernels
-from suite.measure.device import hardware
+from suite.measure.device import choose, hardware
+from suite.measure.diagnosis import gpu_checks, host_checks, precision_checks, torch_checks
 from suite.measure.environment import describe, device_uuid
+from suite.measure.host import Host
 from suite.measure.instruments import Instruments
 from suite.measure.nvml import open_device
 from suite.measure.trial import Bench, run_trial
@@ -154,5 +157,30 @@ def _with_source_digest(record: TrialRecord, workload_class: Any) -> TrialRecord
     return replace(record, workload_sha256=digest)
 
 
-_JOBS: Mapping[str, Callable[[Mapping[str, Any], Send], None]] = {"survey": _survey, "trial": _run_trial}
+def _doctor(request: Mapping[str, Any], send: Send) -> None:
+    device = choose(request["device"])
+    precisions = {name: catalog.load(target).arithmetic for name, target in catalog.precisions().items()}
+    checks = [
+        *torch_checks(device),
+        *precision_checks(precisions, hardware(device)),
+        *gpu_checks(open_device(device_uuid(device)), lambda: torch.zeros(1, device=device)),
+        *host_checks(Host()),
+        _bert_weights(),
+    ]
+    send({"checks": encode(checks)})
+
+
+def _bert_weights() -> Check:
+    try:
+        catalog.load("workloads.bert:weights_folder")("minilm")
+    except (WorkloadUnavailable, ModuleNotFoundError) as error:
+        return unavailable("BERT weights", _one_line(str(error)))
+    return okay("BERT weights", "MiniLM is installed and is what it should be")
+
+
+_JOBS: Mapping[str, Callable[[Mapping[str, Any], Send], None]] = {
+    "survey": _survey,
+    "trial": _run_trial,
+    "doctor": _doctor,
+}
 """Kind of job -> what does it. Each sends any number of `{"phase": …}` and then exactly one result."""
