@@ -16,6 +16,10 @@ class NVMLError(Exception):
     """As pynvml.NVMLError."""
 
 
+class NVMLLibraryMismatchError(Exception):
+    """As pynvml's: the driver has no function of the version that the bindings call. It is no NVMLError."""
+
+
 class FakeNvml:
     """`answers` maps a function's name to a value, a list of successive values, an exception to raise, or a function.
 
@@ -23,6 +27,7 @@ class FakeNvml:
     """
 
     NVMLError = NVMLError
+    NVMLLibraryMismatchError = NVMLLibraryMismatchError
     nvmlMemory_v2 = 2
 
     def __init__(self, lost_after: int | None = None, **answers: Any) -> None:

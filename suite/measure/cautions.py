@@ -14,14 +14,16 @@ from suite.measure.nvml import SLOWDOWNS
 from suite.readings import HardwareState
 from suite.record import Caution
 
-__all__ = ["cautions"]
+__all__ = ["FOREIGN_PROCESSORS", "SMALLEST_CHANGE", "cautions", "surely_foreign"]
 
 SMALLEST_CHANGE = 0.02
 """The smallest change of the step time that counts as a regression (suite.judge.speed.DELTA): time that the trial
 wanted and did not get is tolerated below it."""
-FOREIGN_PROCESSORS = 0.1
-"""A tenth of one processor: what others may take. A step waits for its slowest thread, so the size of the machine does
-not matter, only what that thread loses."""
+FOREIGN_PROCESSORS = 0.05
+"""A twentieth of one processor: what others may take. A step waits for its slowest thread, so it loses what that
+thread loses, however many others there are."""
+FOREIGN_ERRORS = 3.0
+"""The share must be above it by so many standard errors: on many processors a short window is counted roughly."""
 
 
 def cautions(
@@ -32,6 +34,11 @@ def cautions(
     With `uses_all_processors` whatever others took, the trial lost; else only where no processor was idle meanwhile.
     """
     return (*_of_the_gpu(during, clock_reasons), *(_of_the_host(shares, uses_all_processors) if shares else ()))
+
+
+def surely_foreign(shares: Shares) -> float:
+    """Processors' worth of time that others took at least."""
+    return ((shares.foreign.value or 0.0) - FOREIGN_ERRORS * shares.foreign_error) * shares.processors
 
 
 def _of_the_gpu(during: HardwareState, clock_reasons: Sequence[str]) -> Iterator[Caution]:
@@ -46,8 +53,7 @@ def _of_the_gpu(during: HardwareState, clock_reasons: Sequence[str]) -> Iterator
 
 
 def _of_the_host(shares: Shares, uses_all_processors: bool) -> Iterator[Caution]:
-    foreign = (shares.foreign.value or 0.0) * shares.processors
-    if foreign >= FOREIGN_PROCESSORS and (uses_all_processors or shares.idle_processors < 1.0):
+    if surely_foreign(shares) >= FOREIGN_PROCESSORS and (uses_all_processors or shares.idle_processors < 1.0):
         yield Caution(
             "foreign_load",
             f"Other processes took {FOREIGN_PROCESSORS:.0%} or more of a processor during the timed steps; "

@@ -14,11 +14,11 @@ import torch
 from suite.checks import Check, okay, unavailable, warning
 from suite.errors import PrecisionUnsupported
 from suite.measure import numerics
-from suite.measure.cautions import FOREIGN_PROCESSORS, SMALLEST_CHANGE
+from suite.measure.cautions import FOREIGN_PROCESSORS, SMALLEST_CHANGE, surely_foreign
 from suite.measure.device import Arithmetic, Hardware, cpu_name, native_or_reason
 from suite.measure.energy import PackageMeter
 from suite.measure.environment import default_threads
-from suite.measure.host import SHORTEST_SHARE_SECONDS, Host, shares
+from suite.measure.host import SHORTEST_SHARE_SECONDS, Host, Shares, shares
 from suite.measure.nvml import SLOWDOWNS, NvmlDevice, clock_reason_names
 from suite.measure.processes import distrust, foreign_count
 from suite.measure.reading import Reading
@@ -164,11 +164,10 @@ def host_checks(host: Host, wait: Callable[[float], None] = time.sleep) -> list[
     before = host.counters()
     wait(SHORTEST_SHARE_SECONDS * 1.1)
     seen = shares(before, host.counters())
-    foreign, queue = seen.foreign, host.run_queue()
     meter = PackageMeter(host.powercap)
     checks = [
         okay("processors", f"{cpu_name()}; {default_threads()} threads in every trial"),
-        _load(foreign, seen.processors, queue),
+        _load(seen, host.run_queue()),
         _share("steal time", seen.steal, "the hypervisor takes {:.1%} now", "measure on a machine of its own"),
         _share("CPU quota", seen.throttled, "it stops us in {:.1%} of its periods now", "raise the container's quota"),
         _governor(host.governors()),
@@ -181,13 +180,12 @@ def host_checks(host: Host, wait: Callable[[float], None] = time.sleep) -> list[
     return [*checks, unavailable("CPU energy", meter.reason, remedy)]
 
 
-def _load(foreign: Reading, processors: int, queue: Reading) -> Check:
-    if foreign.value is None:
-        return unavailable("foreign load", str(foreign.reason))
-    taken = foreign.value * processors
+def _load(seen: Shares, queue: Reading) -> Check:
+    if seen.foreign.value is None:
+        return unavailable("foreign load", str(seen.foreign.reason))
     tasks = "" if queue.integer is None else f"; {queue.integer} tasks run or wait"
-    finding = f"others take {taken:.2f} of {processors} processors{tasks}"
-    if taken >= FOREIGN_PROCESSORS:
+    finding = f"others take {seen.foreign.value * seen.processors:.2f} of {seen.processors} processors{tasks}"
+    if surely_foreign(seen) >= FOREIGN_PROCESSORS:
         return warning("foreign load", finding, "end other programs before measuring")
     return okay("foreign load", finding)
 

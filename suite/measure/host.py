@@ -6,6 +6,7 @@ each quantity then is None with that reason. What is read here costs about a mil
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
@@ -19,7 +20,7 @@ from suite.measure.reading import Reading, highest, mean
 __all__ = ["SHORTEST_SHARE_SECONDS", "Counters", "Host", "Shares", "shares"]
 
 SHORTEST_SHARE_SECONDS = 1.0
-"""The kernel counts a processor's time in ticks of 10 ms: over 1 s a share is right within 0.01."""
+"""The kernel counts a processor's time in ticks of 10 ms (see `Shares.foreign_error`)."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 """Drivers of the processors' own sensors (Linux hwmon): Intel, AMD (two), ARM."""
@@ -43,7 +44,11 @@ class Shares:
     """Who had the processors between two moments."""
 
     foreign: Reading
-    """Share of the processors' time that others took."""
+    """Share of the processors' time that others took: what was busy, less our own."""
+    foreign_error: float
+    """Standard error of `foreign`. Our own time is exact, but the kernel finds out whether a processor is busy at each
+    tick only: n ticks of a processor that is busy for a share p of the time count n·p(1−p) too many or too few (the
+    variance of a binomial count), and the window's edges one more."""
     steal: Reading
     throttled: Reading
     """Share of the CPU quota's periods in which this process was stopped; 0 without a quota."""
@@ -159,21 +164,32 @@ def shares(before: Counters, after: Counters) -> Shares:
     seconds = after.at_seconds - before.at_seconds
     throttled = _throttled(before.quota_periods, after.quota_periods)
     if isinstance(before.processors, str) or isinstance(after.processors, str):
-        reason = before.processors if isinstance(before.processors, str) else str(after.processors)
-        return Shares(Reading(None, reason), Reading(None, reason), throttled, 0, 0.0)
-    busy, idle, stolen = (
-        sum(after.processors[cpu][kind] - before.processors[cpu][kind] for cpu in after.processors) for kind in range(3)
-    )
-    count, total = len(after.processors), busy + idle + stolen
+        unknown = Reading(None, before.processors if isinstance(before.processors, str) else str(after.processors))
+        return Shares(unknown, 0.0, unknown, throttled, 0, 0.0)
+    spent = [
+        tuple(now - then for now, then in zip(after.processors[cpu], before.processors[cpu], strict=True))
+        for cpu in after.processors
+    ]
+    busy, idle, stolen = map(sum, zip(*spent, strict=True))
+    count, total = len(spent), busy + idle + stolen
     if seconds < SHORTEST_SHARE_SECONDS or total <= 0:
         short = Reading(
             None,
             f"the window of {seconds:.2f} s is shorter than the {SHORTEST_SHARE_SECONDS:g} s that the kernel's ticks "
             "of 10 ms need; use more steps",
         )
-        return Shares(short, short, throttled, count, 0.0)
+        return Shares(short, 0.0, short, throttled, count, 0.0)
     foreign = max(0.0, busy - (after.own_seconds - before.own_seconds))
-    return Shares(Reading(foreign / total), Reading(stolen / total), throttled, count, idle / total * count)
+    error = math.sqrt(sum(_busy_variance(*times) for times in spent)) / _TICKS_PER_SECOND
+    idle_processors = idle / total * count
+    return Shares(Reading(foreign / total), error / total, Reading(stolen / total), throttled, count, idle_processors)
+
+
+def _busy_variance(busy: float, idle: float, stolen: float) -> float:
+    """Of one processor's busy time, in ticks squared."""
+    ticks = (busy + idle + stolen) * _TICKS_PER_SECOND
+    share = busy * _TICKS_PER_SECOND / ticks if ticks else 0.0
+    return ticks * share * (1 - share) + 1.0
 
 
 def _throttled(before: tuple[tuple[int, int], ...] | str, after: tuple[tuple[int, int], ...] | str) -> Reading:

@@ -202,8 +202,9 @@ class NvmlDevice:
         return Reading(None, f"NVML does not give {what}") if value is None else Reading(float(value))
 
     def _errors(self) -> tuple[type[Exception], ...]:
-        """A driver's refusal, a function that this version of the bindings does not have, an answer that is wrong."""
-        return (self._api.NVMLError, AttributeError, _Implausible)
+        """A driver's refusal, a function that the driver or the bindings do not have, an answer that cannot be."""
+        mismatch = getattr(self._api, "NVMLLibraryMismatchError", self._api.NVMLError)  # older bindings lack it
+        return (self._api.NVMLError, mismatch, AttributeError, _Implausible)
 
 
 class _Implausible(Exception):

@@ -18,11 +18,12 @@ def _codes(
     foreign: float = 0.0,
     steal: float = 0.0,
     throttled: float = 0.0,
+    error: float = 0.0,
     processors: int = 2,
     idle: float = 0.0,
     full: bool = True,
 ) -> list[str]:
-    shares = Shares(Reading(foreign), Reading(steal), Reading(throttled), processors, idle)
+    shares = Shares(Reading(foreign), error, Reading(steal), Reading(throttled), processors, idle)
     found = cautions(during, clock_reason_names(mask), shares, uses_all_processors=full)
     assert all(caution.message.endswith(".") and ";" in caution.message for caution in found), "what, and what to do"
     return [caution.code for caution in found]
@@ -52,10 +53,15 @@ def test_other_processes_on_the_gpu(count: int | None, codes: list[str]) -> None
     assert _codes(during=HardwareState(foreign_processes=count)) == codes
 
 
-def test_a_tenth_of_one_processor_is_a_foreign_load_however_large_the_machine() -> None:
-    assert _codes(foreign=0.049, processors=2) == []
-    assert _codes(foreign=0.051, processors=2) == ["foreign_load"]
-    assert _codes(foreign=0.0016, processors=64) == ["foreign_load"]
+def test_a_twentieth_of_one_processor_is_a_foreign_load_however_large_the_machine() -> None:
+    assert _codes(foreign=0.024, processors=2) == []
+    assert _codes(foreign=0.026, processors=2) == ["foreign_load"]
+    assert _codes(foreign=0.0008, processors=64) == ["foreign_load"]
+
+
+def test_a_load_that_may_be_an_error_of_counting_is_none() -> None:
+    assert _codes(foreign=0.05, error=0.009, processors=2) == []
+    assert _codes(foreign=0.05, error=0.008, processors=2) == ["foreign_load"]
 
 
 def test_a_trial_that_leaves_processors_idle_is_not_disturbed() -> None:
@@ -70,4 +76,4 @@ def test_stolen_time_and_a_quota_that_bites() -> None:
 
 def test_what_is_not_known_is_no_caution() -> None:
     unknown = Reading(None, "no /proc")
-    assert cautions(QUIET, (), Shares(unknown, unknown, unknown, 0, 0.0), uses_all_processors=True) == ()
+    assert cautions(QUIET, (), Shares(unknown, 0.0, unknown, unknown, 0, 0.0), uses_all_processors=True) == ()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import random
+import statistics
 import sys
 import threading
 import time
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeMachine
 
-from suite.measure.host import Host, shares
+from suite.measure.host import Counters, Host, shares
 
 
 @pytest.fixture
@@ -30,6 +32,23 @@ def test_the_processors_time_is_split_into_ours_others_and_stolen(machine: FakeM
     assert found.steal.value == pytest.approx(0.05)
     assert found.processors == 2
     assert found.idle_processors == pytest.approx(0.3)
+
+
+def test_the_error_of_counting_in_ticks_is_known(machine: FakeMachine) -> None:
+    # Each of the two processors: 1000 ticks, half of them busy, so 250 and 1 for the edges; √502 of 2000 ticks.
+    assert _shares_after(machine, own=10.0).foreign_error == pytest.approx(502**0.5 / 2000)
+
+
+def test_counting_in_ticks_errs_as_much_as_it_says() -> None:
+    """Simulated: 64 processors, 90 % busy with our own work for 2 s, looked at in every tick."""
+    seeded = random.Random(0)
+    n, ticks, busy = 64, 200, 0.9
+    counted = [[sum(seeded.random() < busy for _ in range(ticks)) for _ in range(n)] for _ in range(50)]
+    errors = [(sum(trial) - n * ticks * busy) / (n * ticks) for trial in counted]
+    nothing = Counters(0.0, 0.0, dict.fromkeys(range(n), (0.0, 0.0, 0.0)), "none")
+    seen = dict.fromkeys(range(n), (busy * 2.0, (1 - busy) * 2.0, 0.0))
+    said = shares(nothing, Counters(2.0, 0.0, seen, "none")).foreign_error
+    assert statistics.pstdev(errors) == pytest.approx(said, rel=0.3)
 
 
 def test_a_machine_of_our_own_has_no_foreign_load(machine: FakeMachine) -> None:

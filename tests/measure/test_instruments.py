@@ -73,7 +73,7 @@ def test_a_quiet_gpu_is_told_in_full(machine: FakeMachine) -> None:
 def test_a_cpu_has_the_hosts_numbers_and_reasons_for_the_gpus(machine: FakeMachine) -> None:
     machine.quota(0, 0)
     machine.package(0, 1_000.0)
-    observed = _on_cpu(machine, own=19.0, foreign=0.1)
+    observed = _on_cpu(machine, own=19.5, foreign=0.1)
     assert observed.cautions == ()
     assert observed.memory.reasons["peak_device_bytes"] == NOT_NVIDIA
     assert "peak_rss_bytes" not in observed.memory.reasons

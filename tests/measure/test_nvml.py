@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
-from fakes import FakeNvml, NVMLError, memory, process
+import inspect
+import re
 
+import pytest
+from fakes import FakeNvml, NVMLError, NVMLLibraryMismatchError, memory, process
+
+from suite.measure import nvml
 from suite.measure.nvml import SLOWDOWNS, NvmlDevice, clock_reason_names, open_device
 
 NOT_SUPPORTED = NVMLError("Not Supported")
@@ -76,9 +80,23 @@ def test_processes_are_listed_with_their_memory_or_none() -> None:
     assert device.processes() == {1: 10, 2: None}
 
 
-def test_a_list_that_is_refused_says_why() -> None:
-    device = _device(nvmlDeviceGetComputeRunningProcesses=NVMLError("Function Not Found"))
+@pytest.mark.parametrize("error", [NVMLError, NVMLLibraryMismatchError])
+def test_a_list_that_is_refused_says_why(error: type[Exception]) -> None:
+    device = _device(nvmlDeviceGetComputeRunningProcesses=error("Function Not Found"))
     assert device.processes() == "NVML does not list the processes: Function Not Found"
+
+
+def test_the_fakes_errors_are_those_of_the_real_bindings() -> None:
+    import pynvml
+
+    assert issubclass(pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError)
+    assert not issubclass(pynvml.NVMLLibraryMismatchError, pynvml.NVMLError)
+    assert pynvml.nvmlMemory_v2
+    real = {name for name in dir(pynvml) if name.startswith("nvmlDeviceGet")}
+    used = set(re.findall(r"nvmlDeviceGet\w+", inspect.getsource(nvml)))
+    assert used <= real
+    bits = {getattr(pynvml, name) for name in dir(pynvml) if re.match(r"nvmlClocks(Event|Throttle)Reason[A-Z]", name)}
+    assert set(nvml.CLOCK_REASONS) | {0x1} == {bit for bit in bits if bit.bit_count() == 1}
 
 
 def test_accounting_is_read_only_where_it_is_on() -> None:
