@@ -74,14 +74,15 @@ class SelfCheck:
         if not known:
             return f"{self.device}: no cell has {FEWEST} processes a side, so nothing is known of its noise."
         (least, quietest), (most, noisiest) = known[0], known[-1]
-        processes = sorted({cell.processes for _, cell in known})
+        counts = [cell.processes for _, cell in known]
+        processes = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
         sees = f"a slow-down of {least:.1%} ({quietest.cell})"
         if len(known) > 1:
             sees = f"slow-downs from {least:.1%} ({quietest.cell}) to {most:.1%} ({noisiest.cell}) and above"
-        alarms = f"{len(self.alarmed)} of {len(self.cells)} cells raised an alarm where nothing changed"
+        judged = sum(1 for cell in self.cells if cell.processes or cell.alarms)
         return (
-            f"With {' to '.join(str(n) for n in sorted({processes[0], processes[-1]}))} processes a side {self.device} "
-            f"sees {sees} nine times in ten, and smaller ones less often or not at all; {alarms}."
+            f"With {processes} processes a side {self.device} sees {sees} nine times in ten, and smaller ones less "
+            f"often or not at all; {len(self.alarmed)} of {judged} cells raised an alarm where nothing changed."
         )
 
 
