@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from suite.columns import STEP_COLUMNS, TRIAL_COLUMNS
 from suite.errors import DamagedResults, NewerSchema, NoResults, ResultsError, UnwritableResults
 from suite.record import Outcome, TrialRecord
-from suite.store import RunWriter, create_run, find_run, list_runs, load_run, reopen_run
+from suite.store import RunWriter, create_run, find_run, list_runs, load_records, load_run, reopen_run
 
 RECORDS = [
     records.record(spec=records.spec("gpt", "fp32"), order=0),
@@ -59,6 +59,15 @@ def test_a_sealed_run_can_be_opened_again_and_says_that_it_is_complete(tmp_path:
     again = reopen_run(run.folder)
     assert (again.records, again.info.sealed_at) == (RECORDS, run.info.sealed_at)
     assert_frame_equal(load_run(run.folder).trials, run.trials)
+
+
+def test_complete_records_are_read_in_the_order_of_the_plan_sealed_or_not(tmp_path: Path) -> None:
+    writer = _open(tmp_path, RECORDS[::-1])
+    assert load_records(writer.folder) == (writer.info, RECORDS)
+    sealed = writer.seal()
+    assert load_records(sealed.folder) == (sealed.info, RECORDS)
+    _edit(sealed.folder / "trials.jsonl", "killed by signal 9", "killed by signal 8")
+    assert "trials.jsonl" in _refusal(DamagedResults, load_records, sealed.folder)
 
 
 def test_every_trials_log_is_kept(tmp_path: Path) -> None:
