@@ -8,6 +8,7 @@ threads of their own while they are imported; those do not survive the fork, and
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 
@@ -20,6 +21,10 @@ os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
 # They would override the precision switches of every trial.
 for _variable in ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"):
     os.environ.pop(_variable, None)
+
+# transformers imports torchao where it is installed, and torch 2.14 then logs, on the user's terminal, that torchao
+# 0.18 registers two enumerations in a way that will end.
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
 _HEAVY_MODULES = (
     "torch",
