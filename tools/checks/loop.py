@@ -1,0 +1,163 @@
+"""The timed loop itself: it waits for the device nowhere, and costs no more than a loop written by hand."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from suite import catalog, profiles
+from suite.decode import decode
+from suite.errors import PrecisionUnsupported
+from suite.measure.device import hardware, native_or_reason
+from suite.measure.loop import train
+from suite.measure.meters import CudaMeter, Meter, meter_for
+from suite.measure.numerics import pin_arithmetic
+from suite.measure.optimizer import make_optimizer
+from suite.measure.precision import BF16, FP32, Precision
+from suite.spec import ScalerSpec, Setup
+from tools.checks import Conditions, Measurement, NotRun
+from tools.checks.trials import usable
+from workloads.base import Workload
+
+__all__ = ["host_syncs", "overhead"]
+
+SYNC_STEPS, SYNC_WARMUP = 8, 4
+BLOCK_STEPS, BLOCK_WARMUP = 15, 5
+FEWEST_BLOCKS, MOST_BLOCKS = 5, 20
+
+Trained = tuple[nn.Module, Optimizer]
+"""What a loop changes."""
+
+
+class SyncGuard(CudaMeter):
+    """Makes every wait for the device an error from the end of the warm-up to the last step's mark."""
+
+    def __init__(self, device: torch.device, steps: int) -> None:
+        super().__init__(device, steps)
+        self._resumed = 0
+
+    def resume(self) -> None:
+        super().resume()
+        self._resumed += 1  # once at the start, once at the end of the warm-up
+        if self._resumed == 2:
+            torch.cuda.set_sync_debug_mode("error")
+
+    def stop(self) -> tuple[float, ...]:
+        torch.cuda.set_sync_debug_mode("default")
+        return super().stop()
+
+
+def host_syncs(conditions: Conditions) -> Iterator[Measurement]:
+    """Every workload in every mode (profile `smoke`), with torch raising on each operation that waits for the device.
+
+    Target: none in the timed window (the design's list, 5; torch.cuda.set_sync_debug_mode).
+    """
+    device = torch.device(conditions.device)
+    names, missing = usable()
+    profile = profiles.load("smoke")
+    for name in names:
+        setup = replace(profile.workloads[name], steps=SYNC_STEPS, warmup_steps=SYNC_WARMUP)
+        for mode in profile.precisions:
+            yield _guarded(name, setup, catalog.load(catalog.precisions()[mode]), device)
+    for name, reason in missing.items():
+        yield Measurement(name, reason)
+
+
+def _guarded(name: str, setup: Setup, precision: Precision, device: torch.device) -> Measurement:
+    cell = f"{name} × {precision.name}"
+    try:
+        native_or_reason(precision.arithmetic, hardware(device), onednn=setup.onednn)
+    except PrecisionUnsupported as reason:
+        return Measurement(cell, f"unsupported: {reason}")
+    try:
+        workload = _workload(name, setup, device)
+        _train(workload, _trained(workload, setup), setup, precision, device, SyncGuard(device, setup.steps))
+    except RuntimeError as error:
+        torch.cuda.set_sync_debug_mode("default")
+        return Measurement(cell, str(error).splitlines()[0], "no wait", met=False)
+    return Measurement(cell, "none", "no wait")
+
+
+def overhead(conditions: Conditions) -> Iterator[Measurement]:
+    """The suite's window against a bare loop that does the same training, in one process, block by block in turn.
+
+    Target: ratio of the medians ≤ 1.005 on a GPU (the design's list, 6), ≤ 1.01 on a CPU. Workload `gpt`: in bf16 at
+    the size of `standard`, on a CPU in fp32 at the size of `quick`.
+    """
+    device = torch.device(conditions.device)
+    on_gpu = device.type == "cuda"
+    precision, limit = (BF16, 1.005) if on_gpu else (FP32, 1.01)
+    setup = profiles.load("standard" if on_gpu else "quick").workloads["gpt"]
+    setup = replace(setup, steps=BLOCK_STEPS, warmup_steps=BLOCK_WARMUP)
+    pin_arithmetic(precision.arithmetic)
+    workload = _workload("gpt", setup, device)
+    ours, bare = list[float](), list[float]()
+    sides = [(ours, _suite_block, _trained(workload, setup)), (bare, _bare_block, _trained(workload, setup))]
+    pair_seconds = 0.0
+    while len(ours) < MOST_BLOCKS and conditions.seconds_left > pair_seconds:
+        began = time.monotonic()
+        for seconds, block, trained in sides if len(ours) % 2 == 0 else sides[::-1]:
+            seconds.append(block(workload, trained, setup, precision, device))
+        pair_seconds = time.monotonic() - began
+    if len(ours) < FEWEST_BLOCKS:
+        raise NotRun(f"there was time for {len(ours)} pairs of blocks, and {FEWEST_BLOCKS} are needed")
+    ratio = statistics.median(ours) / statistics.median(bare)
+    spread = (max(bare) - min(bare)) / statistics.median(bare)
+    yield Measurement("suite / bare", f"{ratio:.4f}", f"≤ {limit}", ratio <= limit)
+    yield Measurement("bare step", f"{1e3 * statistics.median(bare):.3f} ms, blocks spread over {spread:.1%}")
+    yield Measurement("blocks", f"{len(ours)} of {BLOCK_STEPS - BLOCK_WARMUP} steps each, in turn")
+
+
+def _suite_block(
+    workload: Workload, trained: Trained, setup: Setup, precision: Precision, device: torch.device
+) -> float:
+    """Mean seconds of the timed steps, as the suite measures them."""
+    seconds = _train(workload, trained, setup, precision, device, meter_for(device, setup.steps))
+    return statistics.fmean(seconds[setup.warmup_steps :])
+
+
+def _train(
+    workload: Workload, trained: Trained, setup: Setup, precision: Precision, device: torch.device, meter: Meter
+) -> tuple[float, ...]:
+    policy = precision.policy(device, setup.steps, ScalerSpec(), setup.clip_norm)
+    return train(workload, *trained, policy, setup, meter, lambda: None)[0]
+
+
+def _bare_block(
+    workload: Workload, trained: Trained, setup: Setup, precision: Precision, device: torch.device
+) -> float:
+    """What a practitioner writes; mean seconds of the steps after the warm-up, which are timed as a whole."""
+    model, optimizer = trained
+    batches, autocast = workload.batches(), precision.name == BF16.name
+    meter = meter_for(device, 1)
+    for step in range(setup.steps):
+        if step == setup.warmup_steps:
+            meter.start()
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            loss = workload.loss(model, next(batches))
+        loss.backward()
+        if setup.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), setup.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    meter.mark()
+    return meter.stop()[0] / (setup.steps - setup.warmup_steps)
+
+
+def _trained(workload: Workload, setup: Setup) -> Trained:
+    model = workload.model()
+    return model, make_optimizer(model, setup.optimizer)
+
+
+def _workload(name: str, setup: Setup, device: torch.device) -> Workload:
+    kind: Any = catalog.load(catalog.workloads()[name])
+    settings = decode(kind.Settings, dict(setup.settings), f"settings of workload {name!r}")
+    made: Workload = kind(settings, batch_size=setup.batch_size, seed=0, device=device)
+    return made

@@ -1,0 +1,85 @@
+"""The same trial again: bit for bit in deterministic mode, and how far apart the times of equal processes are."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+
+from suite import profiles
+from suite.record import Outcome, TrialRecord
+from suite.spec import Plan
+from tools.checks import Conditions, Measurement
+from tools.checks.trials import machine_of, plan_of, profile_of, run_trials, shown, usable
+
+__all__ = ["determinism", "same_against_same"]
+
+SHORT_MODES = ("fp32", "fp16-dynamic", "bf16")
+PROCESSES = 10
+DIGESTS = ("initial_sha256", "losses_sha256", "parameters_sha256")
+SLOWDOWN = 0.03
+"""What the gate must be able to see with five processes a side (the design's list, 11)."""
+
+
+def determinism(conditions: Conditions) -> Iterator[Measurement]:
+    """Every workload in every mode (profile `smoke`), twice, each time in a fresh process in deterministic mode.
+
+    Target: initial parameters, losses and final parameters are equal bit for bit, LSTM included (the design's list, 9).
+    The short form on a GPU looks at three modes.
+    """
+    machine = machine_of(conditions)
+    profile = profiles.load("smoke")
+    if conditions.device != "cpu" and not conditions.full:
+        profile = replace(profile, precisions=SHORT_MODES)
+    profile = replace(profile, workloads={name: profile.workloads[name] for name in usable()[0]}, repeats=2)
+    plan = plan_of(profile, machine)
+    # Both trials of a cell next to each other, so that a lack of time costs cells and not pairs.
+    ordered = sorted(plan.trials, key=lambda spec: plan.trials.index(replace(spec, repeat=0)))
+    plan = replace(plan, trials=tuple(replace(spec, deterministic=True) for spec in ordered))
+    records = run_trials(plan, machine, conditions)
+    for first, second in zip(records[::2], records[1::2], strict=False):
+        yield _same(first, second)
+    if len(records) < len(plan.trials):
+        yield Measurement("trials", f"{len(records)} of {len(plan.trials)}: no time was left", "all", met=None)
+
+
+def _same(first: TrialRecord, second: TrialRecord) -> Measurement:
+    cell = f"{first.spec.workload} × {first.spec.precision}"
+    if first.outcome is second.outcome is Outcome.UNSUPPORTED:
+        return Measurement(cell, f"{first.outcome.value}: {first.reason}")
+    differing = [name for name in DIGESTS if getattr(first, name) != getattr(second, name)]
+    if first.steps is None or second.steps is None or first.outcome is not second.outcome:
+        return Measurement(cell, f"{first.outcome.value} and {second.outcome.value}", "equal", met=False)
+    return Measurement(cell, f"differ: {', '.join(differing)}" if differing else "equal", "equal", not differing)
+
+
+def same_against_same(conditions: Conditions) -> Iterator[Measurement]:
+    """Ten fresh processes of one cell (`gpt` in bf16; a CPU: fp32), A B B A …: the spread, and what could be seen.
+
+    Target: a slow-down of 3 % would be seen with five processes a side (the design's list, 10 and 11).
+    """
+    from suite.judge.stats import ALPHA, compare_seconds, minimum_detectable
+
+    machine = machine_of(conditions)
+    name = "gpt" if "gpt" in usable()[0] else "lstm"
+    mode = "fp32" if conditions.device == "cpu" else "bf16"
+    profile = profiles.load("quick") if conditions.device == "cpu" else profile_of(conditions)
+    profile = replace(profile, workloads={name: profile.workloads[name]}, precisions=(mode,), repeats=PROCESSES)
+    records = run_trials(Plan("A/A", machine.environment.device, plan_of(profile, machine).trials), machine, conditions)
+    seconds = [
+        statistics.median(record.steps.seconds[record.steps.warmup_steps :])
+        for record in records
+        if record.outcome.measured and record.steps is not None
+    ]
+    value = f"{len(seconds)} of {PROCESSES} {shown(records)}".rstrip()
+    met = None if len(records) < PROCESSES else len(seconds) == PROCESSES
+    yield Measurement(f"processes of {name} × {mode}", value, "all", met)
+    if len(seconds) < PROCESSES:
+        return
+    spread = statistics.stdev(seconds) / statistics.fmean(seconds)
+    yield Measurement("run-to-run spread", f"{spread:.2%} (standard deviation over mean), {seconds[0] * 1e3:.3f} ms")
+    one, other = seconds[0::4] + seconds[3::4], seconds[1::4] + seconds[2::4]
+    result = compare_seconds(one, other, delta=0.02)
+    seen = minimum_detectable(result, ALPHA, 0.02) if result.error else 0.02
+    yield Measurement("difference of the halves", f"{result.change:+.2%}")
+    yield Measurement("smallest slow-down to be seen", f"{seen:.1%}", f"≤ {SLOWDOWN:.0%}", seen <= SLOWDOWN)
