@@ -58,7 +58,9 @@ def run_checks(
     patience = PATIENCE if full or device == "cpu" else 1
     end = time.monotonic() + total_seconds * patience
     results = []
-    with (out / "checks.jsonl").open("w", encoding="utf-8") as lines, (out / "checks.log").open("wb") as log:
+    for stale in ("checks.log", "runs.tar"):
+        (out / stale).unlink(missing_ok=True)
+    with (out / "checks.jsonl").open("w", encoding="utf-8") as lines, (out / "checks.log").open("ab") as log:
         for check in checks:
             left = end - time.monotonic()
             because = _obstacle(check, device, left)
@@ -95,7 +97,11 @@ def _run(check: Check, limit: float, device: str, full: bool, out: Path) -> Resu
         told = json.dumps({"device": device, "full": full, "folder": str(folder), "seconds": limit})
         command = [sys.executable, "-m", "tools.checks.inside", check.target, told, str(result)]
         with (out / "checks.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+            # Unbuffered, so that the log of a check that is killed is whole.
+            surroundings = os.environ | {"PYTHONUNBUFFERED": "1"}
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=surroundings, stdout=log, stderr=log, start_new_session=True
+            )
         ending = _wait(process, limit)
         _keep_runs(folder, out)
         lines = (

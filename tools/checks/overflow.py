@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,7 +19,7 @@ from suite.spec import OptimizerSpec, ScalerSpec
 from tools.checks import Conditions, Measurement
 from tools.checks.small import Small, SmallSettings
 
-__all__ = ["overflow_recorder"]
+__all__ = ["Case", "disagreement", "overflow_recorder", "train_case"]
 
 STEPS = 12
 SHARE = 0.3
@@ -66,7 +66,7 @@ def overflow_recorder(conditions: Conditions) -> Iterator[Measurement]:
     patterns = 5 if conditions.full else 2
     wrong = []
     for number, (case, pattern) in enumerate(itertools.product(cases, range(patterns))):
-        found = _disagreement(case, device, random.Random(1000 * number + pattern))  # noqa: S311 -- a test pattern, to be drawn again
+        found = _checked(case, device, random.Random(1000 * number + pattern))  # noqa: S311 -- a test pattern, to be drawn again
         if found:
             wrong.append(found)
     ran = len(cases) * patterns
@@ -77,19 +77,25 @@ def overflow_recorder(conditions: Conditions) -> Iterator[Measurement]:
         yield Measurement("disagreement", line, met=False)
 
 
-def _disagreement(case: Case, device: torch.device, draw: random.Random) -> str | None:
-    """What recorder, injection and parameters say differently, in words."""
+def _checked(case: Case, device: torch.device, draw: random.Random) -> str | None:
+    """One random pattern."""
     injected = [draw.random() < SHARE for _ in range(STEPS)]
     bad = [step * case.accumulation + draw.randrange(case.accumulation) for step in range(STEPS) if injected[step]]
     workload = Small(SmallSettings(overflowing=tuple(bad)), batch_size=16, seed=draw.randrange(1000), device=device)
-    recorded, moved = _train(case, workload, device)
+    recorded, moved = train_case(case, workload, device)
+    return disagreement(case.name, injected, recorded, moved)
+
+
+def disagreement(name: str, injected: Sequence[bool], recorded: Sequence[bool], moved: Sequence[bool]) -> str | None:
+    """None where the recorder names exactly the injected steps and exactly the others moved the parameters."""
     applied = [not overflowed for overflowed in injected]
-    if recorded == injected and moved == applied:
+    if list(recorded) == list(injected) and list(moved) == applied:
         return None
-    return f"{case.name}: injected {injected}, recorded {recorded}, parameters moved {moved}"
+    steps = [[step for step, flag in enumerate(flags) if flag] for flags in (injected, recorded, moved)]
+    return f"{name}: overflow injected in steps {steps[0]}, recorded in {steps[1]}; parameters moved in {steps[2]}"
 
 
-def _train(case: Case, workload: Small, device: torch.device) -> tuple[list[bool], list[bool]]:
+def train_case(case: Case, workload: Small, device: torch.device) -> tuple[list[bool], list[bool]]:
     """What the recorder says of each step, and whether any parameter changed in it."""
     model = workload.model()
     called = _compiled(model, device) if case.compiled else model
