@@ -76,6 +76,7 @@ def _guarded(name: str, setup: Setup, precision: Precision, device: torch.device
         native_or_reason(precision.arithmetic, hardware(device), onednn=setup.onednn)
     except PrecisionUnsupported as reason:
         return Measurement(cell, f"unsupported: {reason}")
+    pin_arithmetic(precision.arithmetic)
     try:
         workload = _workload(name, setup, device)
         _train(workload, _trained(workload, setup), setup, precision, device, SyncGuard(device, setup.steps))

@@ -19,7 +19,7 @@ __all__ = ["ceilings", "nvml"]
 
 SIDE = 8192
 COPY_BYTES = 4 * 2**30
-LOAD_SECONDS = 12.0
+STEADY_SECONDS, LOAD_SECONDS = 3.0, 11.0
 SAMPLE_SECONDS = 0.1
 
 
@@ -78,17 +78,19 @@ def nvml(conditions: Conditions) -> Iterator[Measurement]:
 def _energy(opened: NvmlDevice, device: torch.device) -> Iterator[Measurement]:
     """The counter against the trapezoid over power samples, under a steady load."""
     a, b = (torch.randn(SIDE, SIDE, device=device, dtype=torch.bfloat16) for _ in range(2))
-    for _ in range(50):
-        a @ b
-    torch.cuda.synchronize(device)
+
+    def work_until(end: float) -> None:
+        while time.monotonic() < end:
+            torch.mm(a, b)
+            torch.cuda.synchronize(device)  # a short queue: the load ends with the window
+
+    # Since Ampere the power is a mean over the last second (nvml.h, nvmlDeviceGetPowerUsage).
+    work_until(time.monotonic() + STEADY_SECONDS)
     before, samples, end = opened.energy_joules(), list[tuple[float, float]](), time.monotonic() + LOAD_SECONDS
     while time.monotonic() < end:
-        # NVML gives milliwatts. The queue is kept short, so that the load ends with the window.
+        # NVML gives milliwatts.
         samples.append((time.monotonic(), float(opened.text("nvmlDeviceGetPowerUsage") or "nan") / 1e3))
-        pause = time.monotonic() + SAMPLE_SECONDS
-        while time.monotonic() < pause:
-            a @ b
-            torch.cuda.synchronize(device)
+        work_until(time.monotonic() + SAMPLE_SECONDS)
     after = opened.energy_joules()
     if before.value is None or after.value is None:
         yield Measurement("energy counter", f"unreadable: {before.reason or after.reason}", "readable", met=False)
