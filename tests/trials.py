@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from suite.measure.device import Hardware
-from suite.measure.memory import Instruments
+from suite.measure.instruments import Instruments
 from suite.measure.trial import Bench
 from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
 

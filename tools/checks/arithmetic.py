@@ -9,7 +9,7 @@ import torch
 
 from suite.errors import PrecisionUnsupported
 from suite.measure.device import hardware, native_or_reason
-from suite.measure.memory import Instruments
+from suite.measure.instruments import Instruments
 from suite.measure.precision import BF16, FP16_STATIC, FP32, TF32, Precision
 from suite.measure.trial import Bench, run_trial
 from suite.record import Outcome, TrialRecord
