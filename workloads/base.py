@@ -87,8 +87,8 @@ def check_loss_weight(weight: float) -> None:
     """Refuse a factor of the training loss that is not a positive number.
 
     1/A makes one batch weigh what one of A identical accumulated micro-batches weighs: every gradient is A times
-    smaller. An optimizer that divides the gradient by its own size (Adam with a tiny epsilon) is indifferent to it, so in
-    exact arithmetic nothing changes; in float16 the smallest gradients vanish.
+    smaller. An optimizer that divides the gradient by its own size (Adam with a tiny epsilon) is indifferent to it, so
+    in exact arithmetic nothing changes; in float16 the smallest gradients vanish.
     """
     if not (weight > 0 and math.isfinite(weight)):
         raise ValueError(f"loss_weight = {weight}: set a number above 0")

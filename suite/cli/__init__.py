@@ -1,7 +1,8 @@
 """The commands: the only place that prints and exits. Each has a module of its own kind; they are put together here.
 
 Exit codes: 0 fine · 1 regressed · 2 usage, no data, incomparable · 3 inconclusive, when asked to fail on it ·
-4 a trial failed, a replay is not its record, or a self-check raised an alarm · 130 interrupted (what finished is kept).
+4 a trial failed, a replay is not its record, a self-check raised an alarm, or a demonstration did not show what it is
+meant to · 130 interrupted (what finished is kept).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import traceback
 
 import typer
 
-from suite.cli import checking, examining, judging, looking, running
+from suite.cli import checking, examining, judging, looking, running, scaling
 from suite.errors import SuiteError
 
 __all__ = ["app", "main"]
@@ -35,7 +36,9 @@ app.command(epilog="Example: ampmark selfcheck --profile quick --workload gpt --
 app.command("list", epilog="Example: ampmark list --json")(looking.list_)
 app.command(epilog="Example: ampmark show latest")(looking.show)
 app.command(epilog="Example: ampmark doctor --json")(examining.doctor)
+app.command(epilog="Example: ampmark scan-scale gpt --profile quick")(scaling.scan_scale)
 app.add_typer(judging.baseline, name="baseline")
+app.add_typer(scaling.demo, name="demo")
 
 
 def main(arguments: list[str] | None = None) -> None:

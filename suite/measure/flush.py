@@ -44,25 +44,12 @@ VALUES_AT_A_TIME = 1 << 22
 """Bounds the memory of counting: the gradient of the logits of a language model has 10^8 values."""
 
 _NODES = frozenset(
-    f"{name}Backward"
-    for name in [
-        "Mm",
-        "Addmm",
-        "Bmm",
-        "Baddbmm",
-        "Addbmm",
-        "Mv",
-        "Addmv",
-        "Addr",
-        "Linear",
-        "Convolution",
-        "ConvTbc",
-        "PreluKernel",
-        "CudnnRnn",
-        "MkldnnRnnLayer",
-        "ThnnFusedLstmCell",
-        "ThnnFusedGruCell",
-    ]
+    f"{operator}Backward"
+    for operator in (
+        *("Mm", "Addmm", "Bmm", "Baddbmm", "Addbmm", "Mv", "Addmv", "Addr", "Linear"),
+        *("Convolution", "ConvTbc", "PreluKernel"),
+        *("CudnnRnn", "MkldnnRnnLayer", "ThnnFusedLstmCell", "ThnnFusedGruCell"),
+    )
 )
 _ATTENTION = "ScaledDotProduct"
 """Beginning of the nodes of scaled_dot_product_attention, of which there is one per kernel."""

@@ -1,7 +1,7 @@
 """The inside of a trial process: the only place where the suite meets the workloads.
 
 Messages go to the parent as JSON, one per frame: `{"phase": …}` any number of times, then exactly one
-`{"record": …}` (or `{"survey": …}`). What the process prints is captured separately and never parsed.
+`{"record": …}` (or `{"survey": …}`, `{"scan": …}`). What the process prints is captured separately and never parsed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from suite.measure.environment import describe, device_uuid
 from suite.measure.host import Host
 from suite.measure.instruments import Instruments
 from suite.measure.nvml import open_device
+from suite.measure.scan import scan_scales
 from suite.measure.trial import Bench, run_trial
 from suite.record import Outcome, TrialRecord
 from suite.spec import TrialSpec
@@ -50,7 +51,7 @@ def run_job(job: Mapping[str, Any], send: Send) -> None:
     ((kind, request),) = job.items()
     try:
         _JOBS[kind](request, send)
-    except (UsageError, Unsupported, WorkloadUnavailable, DataDamaged) as error:
+    except (UsageError, Unsupported, WorkloadUnavailable, DataDamaged, DecodeError) as error:
         # What the user can do something about is said by the command that asked, in the same words.
         send({"refused": str(error)})
 
@@ -63,6 +64,17 @@ def _run_trial(request: Mapping[str, Any], send: Send) -> None:
 def _survey(request: Mapping[str, Any], send: Send) -> None:
     environment, uuid = describe(request["device"], dict(os.environ))
     send({"survey": encode(environment), "device_uuid": uuid})
+
+
+def _scan(request: Mapping[str, Any], send: Send) -> None:
+    spec = decode(TrialSpec, request["spec"], "scan")
+    device = torch.device(spec.device)
+    workload_class = catalog.load(catalog.require("workload", spec.workload, catalog.workloads()))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        _check_identity(device, request.get("device_uuid"))
+    scan = scan_scales(spec, lambda: _make(workload_class, spec, device), device, lambda name: send({"phase": name}))
+    send({"scan": encode(scan)})
 
 
 def _trial(request: Mapping[str, Any], phase: Callable[[str], None]) -> TrialRecord:
@@ -182,5 +194,6 @@ _JOBS: Mapping[str, Callable[[Mapping[str, Any], Send], None]] = {
     "survey": _survey,
     "trial": _run_trial,
     "doctor": _doctor,
+    "scan": _scan,
 }
 """Kind of job -> what does it. Each sends any number of `{"phase": …}` and then exactly one result."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from suite.decode import encode
+from suite.record import Environment
 from suite.report import numbers
 from suite.report.cells import Grid
 from suite.report.tables import Table
 from suite.report.text import first_of
 from suite.store import Run
 
-__all__ = ["data_table", "environment_table", "plan_table"]
+__all__ = ["data_table", "environment_rows", "environment_table", "plan_table"]
 
 _LABELS = {
     "mig": "MIG",
@@ -29,12 +30,16 @@ _LABELS = {
 
 def environment_table(run: Run) -> Table:
     """Every field of the environment; what could not be read says so."""
-    fields = encode(run.info.environment)
+    rows = [*environment_rows(run.info.environment), ("fingerprint", run.info.fingerprint)]
+    return Table.of("Environment of every trial", ("What", "Value"), rows)
+
+
+def environment_rows(environment: Environment) -> list[tuple[str, str]]:
+    """Name and value of every field; what could not be read says so."""
+    fields = encode(environment)
     variables = fields.pop("variables")
     rows = [(_LABELS.get(name, name.replace("_", " ")), _shown(name, value)) for name, value in fields.items()]
-    rows += [(f"variable {name}", value) for name, value in variables.items()]
-    rows.append(("fingerprint", run.info.fingerprint))
-    return Table.of("Environment of every trial", ("What", "Value"), rows)
+    return rows + [(f"variable {name}", value) for name, value in variables.items()]
 
 
 def plan_table(run: Run, grid: Grid) -> Table:

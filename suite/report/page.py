@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from suite.files import unwritable, write_atomically
@@ -23,7 +21,8 @@ from suite.report.machine import data_table, environment_table, plan_table
 from suite.report.matrix import build_matrix
 from suite.report.regressions import HEAD, FindingRow, alarm_sentence, finding_rows, thresholds, worst_first
 from suite.report.summary import summary_markdown
-from suite.report.text import clean, shorten
+from suite.report.templating import templates
+from suite.report.text import shorten
 from suite.report.traces import Traces
 from suite.report.workload_section import workload_section
 from suite.store import Run
@@ -71,7 +70,7 @@ def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) ->
     """The whole page as text."""
     grid, findings = Grid.of(run), worst_first(verdicts.findings) if verdicts else []
     traces = Traces(run.steps)
-    template = _templates().get_template("page.html.j2")
+    template = templates().get_template("page.html.j2")
     return template.render(
         run=run.info.run,
         device=run.info.environment.device_name,
@@ -118,21 +117,3 @@ def _forest(verdicts: Verdicts, findings: Sequence[Finding]) -> Markup | None:
         f"{shorten(f.cell, 60)} {f.verdict} {numbers.change(f.change)} {numbers.interval(f.low, f.high)}" for f in shown
     )
     return draw(forest_chart(shown, verdicts.delta), f"Change of the step time with 98 % intervals: {words}.")
-
-
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("suite.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_fit,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["short"] = shorten
-    return environment
-
-
-def _fit(value: Any) -> Any:
-    """Every text on its way into the page loses what escaping does not touch; pictures are already safe."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

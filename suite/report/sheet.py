@@ -1,0 +1,64 @@
+"""A page about one question: a headline, figures with their numbers below them, and the conditions of the measurement.
+
+It looks like a run's report and keeps its rules: one file, no script, legible in light and dark and on paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from suite.files import unwritable, write_atomically
+from suite.record import Environment
+from suite.report.machine import environment_rows
+from suite.report.tables import Table
+from suite.report.templating import templates
+
+__all__ = ["Figure", "Sheet", "machine_table", "write_sheet"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, what it shows, and its numbers."""
+
+    title: str
+    svg: Markup
+    caption: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything on the page, from top to bottom."""
+
+    title: str
+    meta: str
+    """Program, machine, date."""
+    headline: str
+    sentences: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    conditions: tuple[Table, ...]
+    command: str
+    """What makes such a page."""
+
+
+def machine_table(environment: Environment) -> Table:
+    """The machine and the software."""
+    return Table.of("Machine and software", ("What", "Value"), environment_rows(environment))
+
+
+def write_sheet(sheet: Sheet, page: Path) -> Path:
+    """Write the page; returns its path.
+
+    Raises:
+        UnwritableResults: the folder cannot be made or written to.
+    """
+    html = templates().get_template("sheet.html.j2").render(sheet=sheet)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(page.parent, error) from error
+    write_atomically(page, html.encode())
+    return page
