@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from suite.scan import SCALES, ScaleScan, power, scale_window
+from suite.scale_scan import SCALES, ScaleScan, power, scale_window
 from suite.terminal import number
 from suite.underflow_findings import RULE, Found, headline
 
@@ -70,10 +70,10 @@ def print_underflow(found: Sequence[Found], console: Console) -> None:
 
 
 def _percent(share: float | None) -> str:
-    """`0.36 %`, and `0` for none at all."""
+    """`0.36 %`; 0 only for none of them and 100 only for all."""
     if share is None:
         return "–"
-    return "0" if share == 0 else f"{100 * share:.3g} %"
+    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.3g} %"
 
 
 def _bar(share: float) -> str:

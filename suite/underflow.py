@@ -13,9 +13,10 @@ that small; and Adam makes up for a third of the gradients being lost, so the we
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from suite.scan import power
+from suite.scale_scan import power
 from suite.spec import OptimizerSpec, Plan, ScalerSpec, ScheduleSpec, Setup, TrialSpec
 
 __all__ = ["EXPERIMENTS", "MODES", "Experiment", "Mode", "Verdict", "underflow_plan"]
@@ -126,7 +127,7 @@ EXPERIMENTS = (
                 "loss_weight": 2.0**-18,
             },
         ),
-        too_small=2.0**7,
+        too_small=2.0**5,
         fitting=2.0**20,
     ),
     Experiment(
@@ -155,10 +156,10 @@ EXPERIMENTS = (
 )
 
 
-def underflow_plan(device: str) -> Plan:
+def underflow_plan(device: str, experiments: Sequence[Experiment] = EXPERIMENTS) -> Plan:
     """Every experiment in every mode, one process each. The two static scales of a workload are told apart by
     `repeat`, which is part of a trial's id."""
-    trials = [_trial(experiment, mode, device) for experiment in EXPERIMENTS for mode in MODES]
+    trials = [_trial(experiment, mode, device) for experiment in experiments for mode in MODES]
     return Plan("underflow", device, tuple(trials))
 
 

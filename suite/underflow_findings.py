@@ -17,9 +17,9 @@ MATCHES_UP_TO = 0.05
 FAILS_FROM = 0.50
 """It fails when more than half of what float32 gained is missing; what lies between falls short."""
 RULE = (
-    f"A mode matches fp32 when its final training loss is within {MATCHES_UP_TO:.0%} of what fp32 gained (first loss "
-    f"minus final loss), fails when more than {FAILS_FROM:.0%} of that is missing or training broke down, and falls "
-    "short in between. The final loss is the mean over the last tenth of the steps."
+    f"A mode matches fp32 when its final training loss is within {100 * MATCHES_UP_TO:g} % of what fp32 gained (first "
+    f"loss minus final loss), fails when more than {100 * FAILS_FROM:g} % of that is missing or training broke down, "
+    "and falls short in between. The final loss is the mean over the last tenth of the steps."
 )
 
 
@@ -87,18 +87,16 @@ def headline(found: Sequence[Found]) -> str:
     if len(same) == len(found):
         return f"Loss scaling is required, as the papers say: found on {', '.join(same)}."
     other = [one.experiment.workload for one in found if not one.as_in_the_papers]
-    return f"What the papers found was not found on {', '.join(other)}" + (
-        f"; found on {', '.join(same)}." if same else "."
-    )
+    return f"What the papers found was not found on {', '.join(other)}; found on {', '.join(same) or 'none'}."
 
 
-def judge(records: Iterable[TrialRecord]) -> tuple[Found, ...]:
+def judge(records: Iterable[TrialRecord], experiments: Sequence[Experiment] = EXPERIMENTS) -> tuple[Found, ...]:
     """The experiments with their rows in the order of `MODES`; `records` are those of the plan, in its order."""
     found = list(records)
     per = len(MODES)
     return tuple(
         Found(experiment, _rows(experiment, found[place * per : (place + 1) * per]))
-        for place, experiment in enumerate(EXPERIMENTS)
+        for place, experiment in enumerate(experiments)
     )
 
 

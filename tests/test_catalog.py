@@ -12,7 +12,7 @@ from suite.errors import UsageError
 
 
 def test_the_built_in_names_come_first_and_in_this_order() -> None:
-    assert list(catalog.workloads())[:4] == ["gpt", "bert", "resnet", "lstm"]
+    assert list(catalog.workloads())[:5] == ["gpt", "bert", "resnet", "lstm", "markov"]
     assert list(catalog.precisions())[:6] == ["fp32", "tf32", "fp16-static", "fp16-dynamic", "bf16", "fp16-unscaled"]
 
 
@@ -21,7 +21,7 @@ def test_an_installed_package_adds_its_own() -> None:
     assert catalog.load(catalog.precisions()["bf16-again"]) is ampmark_tiny.BF16_AGAIN
 
 
-@pytest.mark.parametrize("name", ["gpt", "bert", "resnet", "lstm"])
+@pytest.mark.parametrize("name", ["gpt", "bert", "resnet", "lstm", "markov"])
 def test_every_built_in_workload_has_the_members_of_a_workload(name: str) -> None:
     loaded = catalog.load(catalog.workloads()[name])
     missing = [

@@ -29,8 +29,8 @@ ALLOWED = {
     "suite.verification": "suite.errors suite.record suite.replay suite.runner suite.spec suite.store",
     "suite.rows": "suite.decode suite.readings suite.record",
     "suite.catalog": "suite.decode suite.errors",
-    "suite.scan": "suite.spec",
-    "suite.underflow": "suite.scan suite.spec",
+    "suite.scale_scan": "suite.spec",
+    "suite.underflow": "suite.scale_scan suite.spec",
     "suite.underflow_findings": "suite.record suite.rows suite.underflow",
     "suite.profiles": "suite.decode suite.errors suite.spec",
     "suite.files": "suite.errors suite.record pandas",
@@ -41,13 +41,14 @@ ALLOWED = {
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
     "numpy pandas scipy statsmodels",
-    "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows suite.scan "
-    "suite.spec suite.store suite.underflow suite.underflow_findings jinja2 markupsafe pandas vl_convert",
+    "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows "
+    "suite.scale_scan suite.spec suite.store suite.underflow suite.underflow_findings jinja2 markupsafe "
+    "pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",
     "suite.measure": "suite.checks suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings "
-    "suite.record suite.scan suite.spec torch torchao pynvml workloads.base",
+    "suite.record suite.scale_scan suite.spec torch torchao pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.

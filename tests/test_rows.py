@@ -247,6 +247,12 @@ def test_flushed_shares_are_of_the_values_looked_at() -> None:
     assert _row(flush=FlushShare(scale=1.0, values=0, flushed=0, overflowed=0))["flushed_share"] is None
 
 
+def test_without_a_flushed_share_the_row_says_why() -> None:
+    row = _row(flush_reason="bf16 does not hold gradients in float16")
+    assert row["flush_reason"] == "bf16 does not hold gradients in float16"
+    assert "flushed_share" not in row
+
+
 def test_the_settled_scale_is_that_of_most_steps_of_the_last_half() -> None:
     # 12 steps and the scale after them: of the last seven, three have 8 and three 4: the lower counts.
     scales = (64.0, 32.0, 16.0, 16.0, 16.0, 16.0, 8.0, 8.0, 8.0, 4.0, 4.0, 4.0)

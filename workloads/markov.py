@@ -1,4 +1,4 @@
-"""Markov: a small network learns to predict the next symbol of a synthetic language whose true entropy is known.
+"""Markov: a small network learns to predict the next symbol of a synthetic language.
 
 The language is a Markov chain over ``vocabulary`` symbols. Every symbol has ``successors`` likely followers, drawn at
 random, whose probabilities follow Zipf's law (1/rank, normalised); a share of ``noise`` of all symbols is drawn by
@@ -87,8 +87,7 @@ class Markov:
     def evaluate(self, model: nn.Module) -> Evaluation:
         """Cross-entropy on held-out pairs, against knowing nothing but how common each symbol is."""
         before, after = self.held_out
-        counts = torch.bincount(before.cpu(), minlength=self.settings.vocabulary).double() + 1
-        nats = -(counts / counts.sum()).log()
+        nats = -self.symbol_probabilities().log()
         return Evaluation(
             metrics={"loss": float(_cross_entropy(model, (before, after)))},
             primary="loss",
@@ -105,6 +104,14 @@ class Markov:
         sizes = self.settings
         weights = 2 * sizes.embedding_size * sizes.hidden_size + sizes.embedding_size * sizes.vocabulary
         return Cost(samples=self.batch_size, tokens=self.batch_size, flops=3 * self.batch_size * 2 * weights)
+
+    def symbol_probabilities(self) -> Tensor:
+        """How common each symbol is as a successor, float64 ``[vocabulary]``: exact, from the language itself."""
+        sizes = self.settings
+        everywhere, near = _zipf(sizes.vocabulary), _zipf(sizes.successors)
+        followed = torch.zeros_like(everywhere)
+        followed.index_add_(0, self.followers.flatten(), (everywhere[:, None] * near).flatten())
+        return sizes.noise * everywhere + (1 - sizes.noise) * followed
 
     def _pairs(self, count: int, random: torch.Generator) -> Batch:
         sizes = self.settings

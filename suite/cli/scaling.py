@@ -17,8 +17,8 @@ from suite.home import Home
 from suite.progress import RunDisplay
 from suite.record import TrialRecord
 from suite.runner import Finished, Machine
+from suite.scale_scan import SCALES, ScaleScan, scale_window
 from suite.scale_tables import print_scan, print_underflow
-from suite.scan import SCALES, ScaleScan, scale_window
 from suite.spec import Setup, TrialSpec
 from suite.underflow import underflow_plan
 from suite.underflow_findings import Found, headline, judge

@@ -30,7 +30,7 @@ from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
 from suite.readings import FlushShare
-from suite.scan import GradientCounts
+from suite.scale_scan import GradientCounts
 from suite.spec import Setup
 from workloads.base import Workload
 

@@ -14,7 +14,7 @@ from suite.measure.flush import count_gradients
 from suite.measure.loop import train
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import FP32
-from suite.scan import SCALES, ScalePoint, ScaleScan
+from suite.scale_scan import SCALES, ScalePoint, ScaleScan
 from suite.spec import TrialSpec
 from workloads.base import Workload, derive_seed
 

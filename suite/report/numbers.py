@@ -112,9 +112,9 @@ def percent(share: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A part of a whole: `12.3 %`; what is not nothing is never written as 0, nor what is not all as 100."""
-    if value is not None and 0 < value < 0.0001:
-        return f"<{_SPACE}0.01{_SPACE}%"
+    """A part of a whole: `12.3 %`, `0.00292 %`; 0 only for none of it, 100 only for all."""
+    if value is not None and 0 < value < 0.0005:
+        return f"{number(100 * value)}{_SPACE}%"
     if value is not None and 0.9995 <= value < 1:
         return f">{_SPACE}99.9{_SPACE}%"
     return percent(value)

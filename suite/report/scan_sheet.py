@@ -12,7 +12,7 @@ from suite.report.charts import COLOURS, DASHES
 from suite.report.drawing import BAND, INK, ON_TOP, Spec, axis_of, draw, layer, scale
 from suite.report.sheet import Figure, Sheet, machine_table
 from suite.report.tables import Table
-from suite.scan import LARGEST_FLUSHED_SHARE, OVERFLOW_MARGIN, SCALES, ScaleScan, ScaleWindow, power, scale_window
+from suite.scale_scan import LARGEST_FLUSHED_SHARE, OVERFLOW_MARGIN, SCALES, ScaleScan, ScaleWindow, power, scale_window
 
 __all__ = ["scan_chart", "scan_sheet"]
 
@@ -31,9 +31,10 @@ def scan_sheet(scan: ScaleScan, environment: Environment, made_at: str) -> Sheet
         "Gradients lost by loss scale",
         draw(scan_chart(scan, window), words),
         f"Worst of {len(scan.points)} moments of a float32 training. Both axes are logarithmic, and what is below "
-        f"{numbers.percent(LEAST_SHARE)} is not drawn. Shaded: the safe scales; the thin line is the limit of "
-        f"{LARGEST_FLUSHED_SHARE:.0%}.",
+        f"{numbers.share(LEAST_SHARE)} is not drawn. Shaded: the safe scales; the thin line is the limit of "
+        f"{numbers.percent(LARGEST_FLUSHED_SHARE)}.",
         _numbers(scan),
+        wide=True,
     )
     return Sheet(
         title=f"ampmark scan-scale {spec.workload}",
@@ -81,9 +82,10 @@ def scan_chart(scan: ScaleScan, window: ScaleWindow) -> Spec:
         "labelExpr": "format(datum.value, '~%')",
     }
     y: Spec = {"field": "share", "type": "quantitative", "scale": scale(_SHARES), "axis": y_axis}
+    limit: list[Spec] = [{"share": LARGEST_FLUSHED_SHARE}]
     layers = [
         *_band(window, x),
-        layer("rule", {"y": {"datum": LARGEST_FLUSHED_SHARE, "type": "quantitative"}}, color=INK, strokeWidth=0.7),
+        layer("rule", {"y": y, "x": {"value": 0}, "x2": {"value": WIDTH}}, limit, color=INK, strokeWidth=0.8),
         *_marks(scan, x),
         *_curve(scan.flushed_shares, "become zero", 1, first=True),
         *_curve(scan.overflowed_shares, "become infinite", 2, first=False),
@@ -100,12 +102,10 @@ def scan_chart(scan: ScaleScan, window: ScaleWindow) -> Spec:
 def _band(window: ScaleWindow, x: Spec) -> list[Spec]:
     if not window.found or window.low is None or window.high is None:
         return []
-    ends: Spec = {"scale": window.low / math.sqrt(2), "end": window.high * math.sqrt(2), "share": LEAST_SHARE * 1.6}
-    name = {"scale": math.sqrt(window.low * window.high), "share": LEAST_SHARE * 1.6, "text": "safe"}
-    return [
-        layer("rect", {"x": x, "x2": {"field": "end"}, "y": {"value": 0}, "y2": {"value": HEIGHT}}, [ends], color=BAND),
-        layer("text", {"text": {"field": "text"}}, [name]),
-    ]
+    ends: Spec = {"scale": window.low / math.sqrt(2), "end": window.high * math.sqrt(2)}
+    band = {"x": x, "x2": {"field": "end"}, "y": {"value": 0}, "y2": {"value": HEIGHT}}
+    name = {"x": x, "y": {"value": HEIGHT - 12}, "text": {"value": "safe"}}
+    return [layer("rect", band, [ends], color=BAND), layer("text", name, [ends], align="left", dx=6)]
 
 
 def _marks(scan: ScaleScan, x: Spec) -> list[Spec]:
@@ -146,7 +146,7 @@ def _curve(shares: Sequence[float], name: str, place: int, *, first: bool) -> li
 
 def _numbers(scan: ScaleScan) -> Table:
     rows = [
-        (power(s), numbers.percent(flushed), numbers.percent(overflowed))
+        (power(s), numbers.share(flushed), numbers.share(overflowed))
         for s, flushed, overflowed in zip(SCALES, scan.flushed_shares, scan.overflowed_shares, strict=True)
     ]
     return Table.of("Worst share over the moments looked at", ("Loss scale", "Become zero", "Become infinite"), rows)
@@ -160,7 +160,7 @@ def _points(scan: ScaleScan) -> Table:
             numbers.count(point.counts.zeros),
             numbers.count(point.counts.nonfinite),
             numbers.number(point.counts.largest),
-            numbers.percent(point.counts.flushed[0] / point.counts.values if point.counts.values else None),
+            numbers.share(point.counts.flushed[0] / point.counts.values if point.counts.values else None),
         )
         for point in scan.points
     ]
@@ -180,7 +180,7 @@ def _conditions(scan: ScaleScan, made_at: str) -> Table:
         ("optimizer", f"{optimizer.name}, learning rate {optimizer.learning_rate:g}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in setup.settings.items())),
         ("training loss", f"{numbers.number(scan.losses[0])} at first, {numbers.number(scan.losses[-1])} at last"),
-        ("flushed limit", f"{LARGEST_FLUSHED_SHARE:.0%} of the values"),
+        ("flushed limit", f"{numbers.percent(LARGEST_FLUSHED_SHARE)} of the values"),
         ("overflow margin", f"{OVERFLOW_MARGIN:g} times the largest gradient seen"),
         ("made at (UTC)", made_at),
     ]

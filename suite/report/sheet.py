@@ -27,6 +27,8 @@ class Figure:
     svg: Markup
     caption: str
     table: Table
+    wide: bool = False
+    """Whether a narrow screen scrolls the picture rather than shrinking it."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def _table(found: Found) -> Table:
             row.title,
             numbers.number(row.final_loss, 4),
             numbers.percent(row.missing),
-            numbers.percent(row.flushed_share),
+            numbers.share(row.flushed_share),
             numbers.count(row.overflows),
             numbers.scale(row.last_scale),
             str(row.verdict) if row.record.reason is None or row.record.outcome.measured else row.record.reason,

@@ -19,7 +19,7 @@ from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.flush import _float16_nodes, _Tally, count_gradients, flush_after_training
 from suite.readings import FlushShare
-from suite.scan import SCALES
+from suite.scale_scan import SCALES
 from suite.spec import OptimizerSpec, Setup
 from workloads.base import Cost, Evaluation
 

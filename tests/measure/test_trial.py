@@ -272,3 +272,16 @@ def test_compilation_after_a_warm_up_of_no_steps_is_a_caution() -> None:
     assert [caution.code for caution in record.cautions] == ["compiled_in_window"]
     assert record.compilation is not None
     assert record.compilation.recompiled_in_window == 1
+
+
+def test_float16_counts_what_it_loses_at_the_last_scale_and_the_others_say_why_not() -> None:
+    static = _run(modes.FP16_STATIC)
+    assert static.flush is not None
+    # One product: 8 gradients of the output, 16 of the weight and one of the bias.
+    assert (static.flush.scale, static.flush.values) == (64.0, 25)
+    assert static.flush_reason is None
+    unscaled = _run(modes.FP16_UNSCALED)
+    assert unscaled.flush is not None
+    assert unscaled.flush.scale == 1.0
+    bf16 = _run(modes.BF16)
+    assert (bf16.flush, bf16.flush_reason) == (None, "bf16 does not hold gradients in float16")

@@ -90,8 +90,8 @@ def test_units_come_from_the_name_of_the_metric() -> None:
 @pytest.mark.parametrize(
     ("share", "text"),
     [
-        (None, "–"), (0.0, "0 %"), (1e-7, "< 0.01 %"), (0.0005, "0.05 %"), (0.123, "12.3 %"), (0.9999, "> 99.9 %"),
-        (1.0, "100 %"),
+        (None, "–"), (0.0, "0 %"), (1e-7, "1.00e−5 %"), (2.92e-5, "0.00292 %"), (0.0005, "0.05 %"), (0.123, "12.3 %"),
+        (0.9999, "> 99.9 %"), (1.0, "100 %"),
     ],
 )  # fmt: skip
 def test_a_share_is_0_or_100_percent_only_where_it_is(share: float | None, text: str) -> None:

@@ -74,7 +74,7 @@ def test_processes_that_differ_are_said_as_a_range(tmp_path: Path) -> None:
         in "".join(found)
     )
     assert (
-        "Gradients after training, multiplied by 2^3–2^4: < 0.01 % – 2 % of the non-zero values become zero in "
+        "Gradients after training, multiplied by 2^3–2^4: 0.000100–2 % of the non-zero values become zero in "
         "float16, 0–1 % infinite." in found
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -110,3 +111,11 @@ def test_gpt2_has_its_published_number_of_flops() -> None:
 def test_impossible_settings_are_refused(change: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Gpt.Settings(**change)  # type: ignore[arg-type]
+
+
+def test_the_weight_multiplies_the_loss_of_the_training_and_nothing_else(gpt: Gpt) -> None:
+    weighted = Gpt(replace(SETTINGS, loss_weight=2.0**-10), batch_size=2, seed=0, device="cpu")
+    model, batch = gpt.model(), next(gpt.batches())
+    with torch.no_grad():
+        assert float(weighted.loss(model, batch)) == float(gpt.loss(model, batch)) / 1024
+        assert weighted.evaluate(model) == gpt.evaluate(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -166,3 +167,12 @@ def test_a_window_longer_than_any_held_out_record_is_refused() -> None:
 def test_impossible_settings_are_refused(change: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Lstm.Settings(**change)  # type: ignore[arg-type]
+
+
+def test_the_weight_multiplies_the_loss_of_the_training_and_nothing_else(workload: Lstm) -> None:
+    settings = replace(workload.settings, loss_weight=2.0**-10)
+    weighted = Lstm(settings, batch_size=workload.batch_size, seed=workload.seed, device="cpu")
+    model, batch = workload.model(), next(workload.batches())
+    with torch.no_grad():
+        assert float(weighted.loss(model, batch)) == float(workload.loss(model, batch)) / 1024
+        assert weighted.evaluate(model) == workload.evaluate(model)

@@ -132,7 +132,7 @@ def power(scale: float) -> str:
 
 
 def _window_sentence(low: float | None, high: float | None) -> str:
-    limit = f"at most {LARGEST_FLUSHED_SHARE:.0%} of the gradient values become zero"
+    limit = f"at most {100 * LARGEST_FLUSHED_SHARE:g} % of the gradient values become zero"
     margin = f"a gradient {OVERFLOW_MARGIN:g} times the largest one seen stays finite"
     if low is not None and high is not None and low <= high:
         safe = f"Only the scale {power(low)} is" if low == high else f"Scales from {power(low)} to {power(high)} are"
