@@ -188,6 +188,7 @@ def _flush_columns(record: TrialRecord) -> dict[str, Any]:
         "flush_scale": flush.scale,
         "flushed_share": _per(flush.flushed, flush.values),
         "overflowed_share": _per(flush.overflowed, flush.values),
+        "flush_reason": record.flush_reason,
     }
 
 

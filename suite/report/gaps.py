@@ -9,7 +9,7 @@ from suite.report import numbers
 from suite.report.cell_tables import MEMORY_LABELS
 from suite.report.cells import REFERENCE, TF32, Cell, Grid, from_json
 from suite.report.hardware import by_reason, state_labels
-from suite.report.statements import CEILING_LABELS
+from suite.report.statements import CEILING_LABELS, unlooked
 from suite.report.tables import Table
 from suite.report.text import first_of, shorten
 
@@ -79,6 +79,8 @@ def _instrument_gaps(cell: Cell) -> Iterator[Gap]:
         ("utilisation: ", "ceiling_reasons", CEILING_LABELS),
         ("hardware: ", "hardware", state_labels()),
     )
+    for row in unlooked(cell):
+        yield "gradients flushed by float16", row["flush_reason"], cell.name
     for row in cell.measured:
         for prefix, column, labels in labelled:
             found = from_json(row[column], {})

@@ -31,6 +31,7 @@ _NUMBERS: Mapping[str, tuple[str, numbers.Formatter]] = {
     "run_queue": ("runnable tasks (during: most)", numbers.count),
     "foreign_cpu_share": ("processors' time taken by other processes", numbers.share),
     "steal_share": ("processors' time taken by other virtual machines", numbers.share),
+    "throttled_share": ("periods in which the CPU quota stopped the container", numbers.share),
 }
 _CLOCK_REASONS = "clock_reasons"
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from suite.report import numbers
-from suite.report.cells import Cell, distinct, from_json, values_of
+from suite.report.cells import Cell, Row, distinct, from_json, values_of
 from suite.report.hardware import hardware_sentence
 from suite.report.text import shorten
 
-__all__ = ["CEILING_LABELS", "caution_words", "statements"]
+__all__ = ["CEILING_LABELS", "caution_words", "statements", "unlooked"]
 
 FULL_REASON = 2000
 """Characters of a reason in the details."""
@@ -123,6 +123,8 @@ def _overflow(cell: Cell) -> Iterator[str]:
 def _gradients(cell: Cell) -> Iterator[str]:
     rows = [row for row in cell.trials if row["flush_scale"] is not None]
     if not rows:
+        for row in unlooked(cell):
+            yield f"Gradients were not looked at for float16: {shorten(row['flush_reason'], FULL_REASON)}"
         return
     scale = numbers.between(numbers.scale, values_of(rows, "flush_scale"))
     flushed, overflowed = (values_of(rows, name) for name in ("flushed_share", "overflowed_share"))
@@ -133,6 +135,12 @@ def _gradients(cell: Cell) -> Iterator[str]:
         )
     else:
         yield f"Gradients after training, multiplied by {scale}: there was no finite non-zero value to look at."
+
+
+def unlooked(cell: Cell) -> list[Row]:
+    """One trial per reason why a cell that computed in float16 has no share of flushed gradients."""
+    in_float16 = [row for row in cell.measured if (row["effective_precision"] or "").startswith("fp16")]
+    return distinct([row for row in in_float16 if row["flush_reason"]], "flush_reason")
 
 
 def _utilisation(cell: Cell) -> Iterator[str]:

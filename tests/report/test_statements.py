@@ -7,7 +7,7 @@ from pathlib import Path
 from literal_runs import caution, diverged, instrumented, measured, plan_of, run_of, steps_of, stopped
 
 from suite.readings import Ceiling, Compilation, FlushShare, Hardware, HardwareState
-from suite.record import Outcome, TrialRecord
+from suite.record import Attestation, Outcome, TrialRecord
 from suite.report.cells import Cell, Grid
 from suite.report.hardware import hardware_table
 from suite.report.statements import caution_words, statements
@@ -85,6 +85,15 @@ def test_a_constant_scale_and_gradients_without_a_value(tmp_path: Path) -> None:
     assert "Loss scale: 2^10 in every step." in found
     assert "Overflow: 0 of 10 steps had an infinite or NaN gradient." in found
     assert "Gradients after training, multiplied by 2^10: there was no finite non-zero value to look at." in found
+
+
+def test_gradients_that_were_not_looked_at_say_why(tmp_path: Path) -> None:
+    why = "the step overflowed at every scale"
+    ran_in_float16 = Attestation("fp16", {"aten.mm/float16": 8}, {"matmul": 3e-4})
+    line = f"Gradients were not looked at for float16: {why}"
+    assert line in said(tmp_path, measured(specs()[0], flush_reason=why, attestation=ran_in_float16))
+    # A cell that does not compute in float16 has nothing to be missed.
+    assert line not in said(tmp_path, measured(specs()[0], flush_reason=why))
 
 
 def test_a_diverged_trial_still_says_how_its_scale_moved(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from suite import catalog, profiles
 from suite.decode import decode
 from suite.errors import PrecisionUnsupported
-from suite.measure.device import hardware, native_or_reason
+from suite.measure.device import hardware
 from suite.measure.loop import train
 from suite.measure.meters import CudaMeter, Meter, meter_for
 from suite.measure.numerics import pin_arithmetic
@@ -73,7 +73,7 @@ def host_syncs(conditions: Conditions) -> Iterator[Measurement]:
 def _guarded(name: str, setup: Setup, precision: Precision, device: torch.device) -> Measurement:
     cell = f"{name} × {precision.name}"
     try:
-        native_or_reason(precision.arithmetic, hardware(device), onednn=setup.onednn)
+        precision.emulation(hardware(device), onednn=setup.onednn)
     except PrecisionUnsupported as reason:
         return Measurement(cell, f"unsupported: {reason}")
     pin_arithmetic(precision.arithmetic)
