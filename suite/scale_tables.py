@@ -54,7 +54,7 @@ def print_underflow(found: Sequence[Found], console: Console) -> None:
             table.add_row(
                 row.title,
                 number(row.final_loss),
-                _percent(row.missing),
+                "–" if row.missing is None else f"{100 * row.missing:.1f} %".replace("-0.0", "0.0"),
                 _percent(row.flushed_share),
                 "–" if row.overflows is None else str(row.overflows),
                 "–" if row.last_scale is None else power(row.last_scale),

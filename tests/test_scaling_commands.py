@@ -89,7 +89,8 @@ def test_the_table_of_the_demo_shows_numbers_verdicts_and_reasons() -> None:
     trials = outcome(3.0, 3.1, 6.0, 4.0, 2.9, 3.19)
     trials[5] = replace(trials[5], outcome=Outcome.CRASHED, reason="the process ended without a record.", steps=None)
     text = drawn(print_underflow, judge(trials, MARKOV))
-    assert "75 %" in line_of(text, "fp16-unscaled")
+    assert "75.0 %" in line_of(text, "fp16-unscaled")
+    assert "-2.5 %" in line_of(text, "fp16-static 2^16")
     assert "falls short" in line_of(text, "fp16-static 2^3")
     assert "no numbers" in line_of(text, "fp16-dynamic  ")
     assert "fp16-dynamic: the process ended without a record." in text

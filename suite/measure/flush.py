@@ -4,7 +4,7 @@ One step is computed in float32, and the gradients that torch.autocast would hol
 operator that autocast runs in float16, the gradient of its output, and what it contributes to the gradient of each of
 its inputs and weights. Multiplying the loss by S multiplies each of them by S, so one backward pass tells for every S
 how many would become zero or infinite. Earlier losses are not propagated: where float16 would already have lost the
-gradients further up, the real share is larger.
+gradients further up, the real share can be larger.
 
 The operators are those of torch's documentation, "CUDA Ops that can autocast to float16" and "CPU Ops that can autocast
 to float16" (torch.amp), and torch.lstm, gru and rnn, which the CUDA build casts as a whole. They are found in the

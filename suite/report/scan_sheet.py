@@ -51,7 +51,7 @@ _DEFINITION = (
     "A value is lost as zero when its magnitude times the scale is at most 2^-25, and as infinity from 65520 on: so "
     "float16 rounds. The values are those that autocast holds in float16: for every operator that it runs in float16, "
     "the gradient of the output and its contributions to the gradients of inputs and weights. They were computed in "
-    "float32, so that a loss further up is not propagated: where much is lost, float16 itself loses more."
+    "float32, so that a loss further up is not propagated: where much is lost, float16 itself can lose more."
 )
 
 
