@@ -104,8 +104,8 @@ class ResNet:
     def cost(self) -> Cost:
         """FLOPs = 3 · B · Σ 2 · weights · output positions over convolutions and the classifier.
 
-        The backward pass is taken to cost twice the forward (the gradient of the images, which nobody asks for, included:
-        1 % of a ResNet-50 step); normalisation, activations and pooling are not counted.
+        The backward pass is taken to cost twice the forward (the gradient of the images, which nobody asks for,
+        included: 1 % of a ResNet-50 step); normalisation, activations and pooling are not counted.
         The same convention gives the published 4.1 G multiply-adds of ResNet-50 at 224 pixels (He et al. 2016 print
         3.8 G for the variant with the stride in the 1 x 1 convolution).
         """

@@ -43,9 +43,10 @@ def train(
             for _ in range(setup.accumulation):
                 with policy.context():
                     loss = workload.loss(model, next(batches))
-                loss = loss / setup.accumulation
+                if setup.accumulation > 1:
+                    loss = loss / setup.accumulation
                 policy.backward(loss)
-                losses[step] += loss.detach()
+                losses[step].add_(loss.detach())  # `+=` would write the sum back into its own place once more
             policy.step(optimizer)
             optimizer.zero_grad(set_to_none=True)
             meter.mark()

@@ -154,8 +154,9 @@ class TrainingPolicy:
 
     def step(self, optimizer: Optimizer) -> None:
         carried = self._scaling.unscale(optimizer)
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norm = global_norm([p.grad for p in parameters])
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        # Looked up once: each `.grad` makes a Python object anew, microseconds a parameter.
+        norm = global_norm([gradient for p in parameters if (gradient := p.grad) is not None])
         if carried is not None:
             norm = norm / carried
         self._norms[self._step].copy_(norm)

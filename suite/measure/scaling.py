@@ -11,6 +11,7 @@ The tensors sit in GradScaler's private `_per_optimizer_states`; `tests/measure/
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -61,7 +62,7 @@ class NoScaling:
     """
 
     def __init__(self, device: torch.device, steps: int) -> None:
-        self._overflowed = torch.zeros(steps, device=device)
+        self._norms = torch.zeros(steps, device=device)
         self._step = 0
 
     def scale(self, loss: Tensor) -> Tensor:
@@ -71,12 +72,13 @@ class NoScaling:
         return None
 
     def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
-        self._overflowed[self._step].copy_(~torch.isfinite(gradient_norm))
+        self._norms[self._step].copy_(gradient_norm)
         self._step += 1
         optimizer.step()
 
     def trace(self) -> ScaleTrace:
-        return ScaleTrace(_flags(self._overflowed[: self._step]), None, None, skips_overflow=False)
+        overflowed = tuple(not math.isfinite(norm) for norm in self._norms[: self._step].tolist())
+        return ScaleTrace(overflowed, None, None, skips_overflow=False)
 
 
 class GradientScaling:

@@ -1,0 +1,42 @@
+"""What the suite's window costs beyond a bare loop: the losses, norms, overflow flags and times that it records.
+
+One thread, and the gate is on the processor time of that thread: on a CPU nothing in a step waits, so this is the whole
+cost, and it does not move with whatever else runs on the machine, as the wall clock does. Both ratios are kept in
+pytest-benchmark's `extra_info`. A percent of a step of ten milliseconds needs hundreds of steps a side to be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from loops import Pair
+
+from suite.measure import precision as modes
+from suite.measure.precision import Precision
+
+ROUNDS = 60
+LARGEST_RATIO = 1.01
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("precision", [modes.FP32, modes.BF16], ids=lambda mode: mode.name)
+@pytest.mark.parametrize("name", ["gpt", "bert", "resnet", "lstm"])
+def test_the_window_costs_at_most_a_percent_more_than_a_bare_loop(
+    benchmark: Any, name: str, precision: Precision
+) -> None:
+    pair = Pair(name, precision)
+    benchmark.pedantic(pair.round, rounds=ROUNDS, warmup_rounds=1)
+    benchmark.extra_info |= {f"{clock}_ratio": pair.ratio(clock) for clock in ("wall", "thread")}
+    print(f"\n{name} {precision.name}: " + ", ".join(f"{k} {v:.4f}" for k, v in benchmark.extra_info.items()))
+    assert pair.ratio("thread") <= LARGEST_RATIO
