@@ -163,6 +163,20 @@ def test_the_checks_are_numbered_as_in_the_list_and_say_their_targets() -> None:
         assert "the design's" in words, found.name
 
 
+@pytest.mark.parametrize(
+    ("ours", "met"),
+    [
+        ([1.0, 1.01, 1.0, 1.0], True),
+        ([1.1, 1.2, 1.1, 1.1], False),
+        ([1.0, 1.0, 1.2, 1.3], None),  # half of the pairs say so, which is no evidence
+    ],
+)
+def test_an_overhead_is_a_miss_only_where_the_noise_allows_to_say_so(ours: list[float], met: bool | None) -> None:
+    from tools.checks.loop import compared
+
+    assert compared(ours, [1.0] * 4, 1.005).met is met
+
+
 @pytest.fixture
 def switches_restored() -> Iterator[None]:
     before, onednn = numerics.switches(), torch.backends.mkldnn.enabled

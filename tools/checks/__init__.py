@@ -61,7 +61,7 @@ class Measurement:
     target: str = ""
     """What it should be, in words; empty where there is nothing to be met."""
     met: bool | None = True
-    """None where it was not measured, for a lack of time."""
+    """None where it was not measured for a lack of time, or where noise leaves it open."""
 
 
 PATIENCE = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from tools.checks import Conditions, Measurement, NotRun
 from tools.checks.trials import usable
 from workloads.base import Workload
 
-__all__ = ["host_syncs", "overhead"]
+__all__ = ["compared", "host_syncs", "overhead"]
 
 SYNC_STEPS, SYNC_WARMUP = 8, 4
 BLOCK_STEPS, BLOCK_WARMUP = 15, 5
@@ -109,11 +109,19 @@ def overhead(conditions: Conditions) -> Iterator[Measurement]:
         pair_seconds = time.monotonic() - began
     if len(ours) < FEWEST_BLOCKS:
         raise NotRun(f"there was time for {len(ours)} pairs of blocks, and {FEWEST_BLOCKS} are needed")
-    ratio = statistics.median(ours) / statistics.median(bare)
-    spread = (max(bare) - min(bare)) / statistics.median(bare)
-    yield Measurement("suite / bare", f"{ratio:.4f}", f"≤ {limit}", ratio <= limit)
-    yield Measurement("bare step", f"{1e3 * statistics.median(bare):.3f} ms, blocks spread over {spread:.1%}")
+    yield compared(ours, bare, limit)
+    yield Measurement("bare step", f"{1e3 * statistics.median(bare):.3f} ms")
     yield Measurement("blocks", f"{len(ours)} of {BLOCK_STEPS - BLOCK_WARMUP} steps each, in turn")
+
+
+def compared(ours: Sequence[float], bare: Sequence[float], limit: float) -> Measurement:
+    """The ratio of the medians. Above the limit it is a miss only if three in four pairs of blocks are above it too:
+    else the machine was too restless to tell."""
+    ratio = statistics.median(ours) / statistics.median(bare)
+    low, _, high = statistics.quantiles([a / b for a, b in zip(ours, bare, strict=True)], n=4)
+    met = True if ratio <= limit else False if low > limit else None
+    value = f"{ratio:.4f}, pairs of blocks mostly {low:.4f} to {high:.4f}"
+    return Measurement("suite / bare", value + (", too noisy to tell" if met is None else ""), f"≤ {limit}", met)
 
 
 def _suite_block(
