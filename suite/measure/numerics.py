@@ -41,6 +41,14 @@ HEAVY = (
 _SWITCHES = ("cuda.matmul", "cuda.conv", "cuda.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
 
 
+#: How 16-bit products on CUDA may add up, pinned to torch's defaults: they change sums inside one and the same mode.
+_REDUCTIONS = {
+    "allow_fp16_reduced_precision_reduction": True,
+    "allow_bf16_reduced_precision_reduction": True,
+    "allow_fp16_accumulation": False,
+}
+
+
 def pin_arithmetic(arithmetic: Arithmetic) -> None:
     """Set every float32 switch: TF32 where asked for, IEEE everywhere else; and the defaults of 16-bit reductions.
 
@@ -49,24 +57,23 @@ def pin_arithmetic(arithmetic: Arithmetic) -> None:
     wanted = pinned(arithmetic)
     for name in _SWITCHES:
         _set_switch(name, wanted[f"{name}.fp32_precision"])
-    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True
-    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+    for name, allowed in _REDUCTIONS.items():
+        setattr(torch.backends.cuda.matmul, name, allowed)
 
 
 def pinned(arithmetic: Arithmetic) -> dict[str, str]:
     """What :func:`pin_arithmetic` sets, by the names of :func:`switches`."""
     tf32 = arithmetic is Arithmetic.TF32
     return {f"{name}.fp32_precision": "tf32" if tf32 and name.startswith("cuda") else "ieee" for name in _SWITCHES} | {
-        f"cuda.matmul.allow_{kind}_reduced_precision_reduction": "True" for kind in ("fp16", "bf16")
+        f"cuda.matmul.{name}": str(allowed) for name, allowed in _REDUCTIONS.items()
     }
 
 
 def switches() -> dict[str, str]:
     """The precision switches as torch reports them now."""
-    matmul = torch.backends.cuda.matmul
+    reductions = {f"cuda.matmul.{name}": str(getattr(torch.backends.cuda.matmul, name)) for name in _REDUCTIONS}
     return {f"{name}.fp32_precision": _get_switch(name) for name in _SWITCHES} | {
-        "cuda.matmul.allow_fp16_reduced_precision_reduction": str(matmul.allow_fp16_reduced_precision_reduction),
-        "cuda.matmul.allow_bf16_reduced_precision_reduction": str(matmul.allow_bf16_reduced_precision_reduction),
+        **reductions,
         "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
     }
 
