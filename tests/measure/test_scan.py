@@ -9,7 +9,7 @@ from ampmark_tiny import Tiny, TinySettings
 from suite.decode import decode, encode
 from suite.measure import precision as modes
 from suite.measure.device import Hardware
-from suite.measure.memory import Instruments
+from suite.measure.instruments import Instruments
 from suite.measure.scan import scan_scales
 from suite.measure.trial import Bench, run_trial
 from suite.measure.worker import run_job
