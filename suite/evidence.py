@@ -20,33 +20,43 @@ __all__ = ["effective_precision", "follows", "fulfils", "kind_of"]
 _IEEE_LIMIT, _TEN_BIT_LIMIT, _SEVEN_BIT_LIMIT, _THREE_BIT_LIMIT = 1e-5, 1e-3, 1.2e-2, 1e-1
 
 
-def effective_precision(operations: Mapping[str, int], errors: Mapping[str, float]) -> str:
+def effective_precision(
+    operations: Mapping[str, int], errors: Mapping[str, float], flops: Mapping[str, int] | None = None
+) -> str:
     """`fp32`, `tf32`, `fp16`, `bf16` or `fp8` where census and probe agree; else a description of what was found.
 
     A model may keep some products in float32 on purpose, and so does torch (its math attention kernel, for one): the
-    arithmetic of more than half of the heavy operators then comes first, and the rest is named: `bf16 + float32 ×6`.
+    arithmetic of more than half of the work then comes first, and the rest is named: `bf16 + float32 ×6 (2 % of the
+    FLOPs)`. The work is `flops` by type; without them every operator weighs the same.
     """
-    kinds = Counter[str]()
+    kinds, work = Counter[str](), Counter[str]()
     for operation, count in operations.items():
         kinds[_type_of(operation)] += count
     if not kinds:
         return "unknown (the census found no heavy operator)"
-    (main, most), *rest = kinds.most_common()
-    if 2 * most <= kinds.total():
-        return "mixed (" + ", ".join(f"{kind} ×{count}" for kind, count in kinds.most_common()) + ")"
+    for kind, amount in (flops or kinds).items():
+        work[_type_of(kind)] += amount
+    named = {kind: _named(kind, count, work[kind] / work.total() if flops else None) for kind, count in kinds.items()}
+    (main, most), *_ = work.most_common()
+    if 2 * most <= work.total() or main not in kinds:
+        return f"mixed ({', '.join(named.values())})"
     probed = sorted({kind_of(operation) for operation in operations if _type_of(operation) == main})
     missing = [kind for kind in probed if kind not in errors]
     if missing:
         return f"unknown (no probe of {', '.join(missing)})"
     found = sorted({_name(main, errors[kind]) for kind in probed})
     name = found[0] if len(found) == 1 else "mixed (" + ", ".join(found) + ")"
-    return " + ".join([name, *(f"{kind} ×{count}" for kind, count in rest)])
+    return " + ".join([name, *(words for kind, words in named.items() if kind != main)])
+
+
+def _named(kind: str, count: int, share: float | None) -> str:
+    return f"{kind} ×{count}" + ("" if share is None else f" ({share:.1%} of the FLOPs)")
 
 
 def fulfils(effective: str, wanted: str) -> bool:
     """Whether what ran may stand under the name of what was asked for.
 
-    16-bit modes may leave a minority of the operators in float32, and fp8, which is about linear layers alone, in
+    16-bit modes may leave a minority of the work in float32, and fp8, which is about linear layers alone, in
     bfloat16 or float32.
     """
     if wanted in ("fp32", "tf32"):
@@ -73,7 +83,10 @@ def kind_of(operation: str) -> str:
 
 def follows(attestation: Attestation) -> bool:
     """Whether the precision an attestation names is the one its own evidence proves; False for a forged one."""
-    return effective_precision(attestation.operations, attestation.probe_errors) == attestation.effective
+    return (
+        effective_precision(attestation.operations, attestation.probe_errors, attestation.flops)
+        == attestation.effective
+    )
 
 
 _ARITHMETIC = {

@@ -5,6 +5,7 @@ What goes wrong inside a trial (a crash, a hang, an exception) is that trial's r
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ def survey(requested_device: str | None) -> Machine:
         SurveyFailed: the process died; the message carries its last words.
     """
     try:
-        reply = ask("survey", {"device": requested_device}, SURVEY_SECONDS)
+        reply = ask("survey", {"device": requested_device, "variables": dict(os.environ)}, SURVEY_SECONDS)
     except JobFailed as error:
         raise SurveyFailed(
             f"the machine could not be described: {error} "

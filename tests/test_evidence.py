@@ -131,3 +131,18 @@ def test_what_counts_as_fp8(operations: dict[str, int], error: float, effective:
 )
 def test_a_forged_attestation_does_not_follow_from_its_evidence(attestation: Attestation, genuine: bool) -> None:
     assert follows(attestation) is genuine
+
+
+def test_the_type_that_does_most_of_the_work_is_the_one_that_counts() -> None:
+    operations, errors = {"aten.mm/bfloat16": 12, "aten.addmm/float32": 6}, {"matmul": 2.9e-3}
+    light = effective_precision(operations, errors, {"bfloat16": 9_800, "float32": 200})
+    assert light == "bf16 + float32 ×6 (2.0% of the FLOPs)"
+    assert fulfils(light, "bf16")
+    # Six float32 products against twelve in bfloat16, but nearly all of the work.
+    heavy = effective_precision(operations, errors, {"bfloat16": 200, "float32": 9_800})
+    assert heavy == "float32 operators, probe error 2.9e-03 + bfloat16 ×12 (2.0% of the FLOPs)"
+    assert not fulfils(heavy, "bf16")
+    even = effective_precision(operations, errors, {"bfloat16": 500, "float32": 500})
+    assert even == "mixed (bfloat16 ×12 (50.0% of the FLOPs), float32 ×6 (50.0% of the FLOPs))"
+    # Work of a type that the census never saw.
+    assert not fulfils(effective_precision({"aten.mm/float32": 1}, errors, {"bfloat16": 10}), "bf16")

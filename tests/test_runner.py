@@ -147,10 +147,10 @@ def test_a_device_that_is_not_here_is_a_usage_error() -> None:
 
 
 def test_a_job_that_dies_at_once_says_how() -> None:
-    job = Job({"trial": {"spec": {}, "device_uuid": None}}, 60.0)
+    job = Job({"absent": {}}, 60.0)
     assert [message for message in job if "record" in message] == []
     assert job.ending() == "exit status 1"
-    assert "DecodeError" in job.log()
+    assert "KeyError" in job.log()
 
 
 @pytest.mark.parametrize(

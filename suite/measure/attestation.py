@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
 
 from suite.evidence import effective_precision, fulfils
 from suite.measure import numerics
+from suite.measure.census import Census
 from suite.measure.precision import Policy, Precision
 from suite.record import Attestation
 from workloads.base import Workload
@@ -22,14 +24,15 @@ def attest(
     """One untimed step under the census, then the probe; the model is not used afterwards."""
     model.train()
     model.zero_grad(set_to_none=True)
-    with numerics.Census() as census:
+    with Census() as census:
         with policy.context():
             loss = workload.loss(model, next(workload.batches()))
         loss.backward()
     errors = numerics.probe(census.operations, policy.context, device, precision.probed)
     return Attestation(
-        effective=effective_precision(census.operations, errors),
+        effective=effective_precision(census.operations, errors, census.flops),
         operations=dict(census.operations),
+        flops=dict(census.flops),
         probe_errors=errors,
         settings=census.settings | dict(precision.details(model)),
         parameter_types=parameter_types(model),
@@ -44,15 +47,19 @@ def parameter_types(model: nn.Module) -> dict[str, int]:
     return dict(counted)
 
 
-def objection(attestation: Attestation, precision: Precision) -> str | None:
-    """Why the trial's numbers may not stand under the name of this precision; None where they may."""
+def objection(attestation: Attestation, precision: Precision, seen: Iterable[Mapping[str, str]] = ()) -> str | None:
+    """Why the trial's numbers may not stand under the name of this precision; None where they may.
+
+    `seen` are the switches at other moments of the trial than the attested step.
+    """
     wanted = precision.arithmetic
     pinned = numerics.pinned(wanted)
-    moved = [
+    moved = dict.fromkeys(
         f"{name} was {found} and not {pinned[name]}"
-        for name, found in attestation.settings.items()
+        for settings in (*seen, attestation.settings)
+        for name, found in settings.items()
         if found != pinned.get(name, found)
-    ]
+    )
     if moved:
         return f"something changed torch's precision switches during the trial: {', '.join(moved)}."
     if not fulfils(attestation.effective, wanted):

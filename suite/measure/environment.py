@@ -17,7 +17,8 @@ from suite.record import Environment
 
 __all__ = ["default_threads", "describe", "device_uuid", "survey"]
 
-#: Variables that change numerics or speed. Nothing else of the environment is stored: it may hold names or tokens.
+#: Variables that change numerics or speed; those that override precisions are removed (measure/preload.py).
+#: Nothing else of the environment is stored: it may hold names or tokens.
 _VARIABLES = (
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -25,12 +26,11 @@ _VARIABLES = (
     "CUDA_MODULE_LOADING",
     "KMP_AFFINITY",
     "MKL_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE",
     "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
     "ONEDNN_MAX_CPU_ISA",
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
 
 

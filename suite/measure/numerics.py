@@ -1,13 +1,11 @@
-"""What really ran: torch's precision switches, an operator census, and a numerical probe.
+"""torch's precision switches, and a numerical probe of what computes under them.
 
-The census counts the heavy operators of one untimed training step by the type of their input, so an fp32 product
-under the label `bf16` is seen. float32 inputs may still be computed in TF32, which no type shows: the probe compares
-a seeded product with float64 (`suite.evidence` reads the arithmetic off its error).
+float32 inputs may be computed in TF32, which no type shows: the probe compares a seeded product with float64
+(`suite.evidence` reads the arithmetic off its error).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,25 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite.evidence import kind_of
 from suite.measure.device import Arithmetic
 
-__all__ = ["Census", "pin_arithmetic", "pinned", "probe", "restore", "switches"]
-
-#: Prefixes of the operators that carry a model's floating-point work.
-HEAVY = (
-    "aten.mm",
-    "aten.addmm",
-    "aten.bmm",
-    "aten.baddbmm",
-    "aten.convolution",
-    "aten._scaled_dot_product",
-    "aten._scaled_mm",
-    "aten.mkldnn_rnn_layer",
-    "aten._cudnn_rnn",
-)
+__all__ = ["pin_arithmetic", "pinned", "probe", "restore", "switches"]
 
 #: Backend and operator as torch's own properties name them. The properties themselves are not used: in torch 2.9 and
 #: 2.10 building an LSTM on CUDA replaces `torch.backends.cudnn.rnn` by a module of that name (pytorch issue 159828),
@@ -47,6 +31,9 @@ _REDUCTIONS = {
     "allow_bf16_reduced_precision_reduction": True,
     "allow_fp16_accumulation": False,
 }
+_ATTENTION_REDUCTION = "cuda.allow_fp16_bf16_reduction_math_sdp"
+_BENCHMARK = "cudnn.benchmark"
+"""Off: it lets cuDNN choose another algorithm in every process, which breaks repeatability."""
 
 
 def pin_arithmetic(arithmetic: Arithmetic) -> None:
@@ -59,59 +46,40 @@ def pin_arithmetic(arithmetic: Arithmetic) -> None:
         _set_switch(name, wanted[f"{name}.fp32_precision"])
     for name, allowed in _REDUCTIONS.items():
         setattr(torch.backends.cuda.matmul, name, allowed)
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
+    torch.backends.cudnn.benchmark = False
 
 
 def pinned(arithmetic: Arithmetic) -> dict[str, str]:
     """What :func:`pin_arithmetic` sets, by the names of :func:`switches`."""
     tf32 = arithmetic is Arithmetic.TF32
-    return {f"{name}.fp32_precision": "tf32" if tf32 and name.startswith("cuda") else "ieee" for name in _SWITCHES} | {
-        f"cuda.matmul.{name}": str(allowed) for name, allowed in _REDUCTIONS.items()
+    return {
+        **{f"{name}.fp32_precision": "tf32" if tf32 and name.startswith("cuda") else "ieee" for name in _SWITCHES},
+        **{f"cuda.matmul.{name}": str(allowed) for name, allowed in _REDUCTIONS.items()},
+        _ATTENTION_REDUCTION: "False",
+        _BENCHMARK: "False",
     }
 
 
 def switches() -> dict[str, str]:
     """The precision switches as torch reports them now."""
-    reductions = {f"cuda.matmul.{name}": str(getattr(torch.backends.cuda.matmul, name)) for name in _REDUCTIONS}
-    return {f"{name}.fp32_precision": _get_switch(name) for name in _SWITCHES} | {
-        **reductions,
-        "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
+    cuda = torch.backends.cuda
+    return {
+        **{f"{name}.fp32_precision": _get_switch(name) for name in _SWITCHES},
+        **{f"cuda.matmul.{name}": str(getattr(cuda.matmul, name)) for name in _REDUCTIONS},
+        _ATTENTION_REDUCTION: str(cuda.fp16_bf16_reduction_math_sdp_allowed()),
+        _BENCHMARK: str(torch.backends.cudnn.benchmark),
     }
 
 
 def restore(settings: Mapping[str, str]) -> None:
-    """Put back the float32 switches that :func:`switches` returned."""
+    """Put back the switches as :func:`switches` returned them."""
     for name in _SWITCHES:
         _set_switch(name, settings[f"{name}.fp32_precision"])
-
-
-class Census(TorchDispatchMode):
-    """Counts heavy operators by name and type of their first floating-point input, and reads the switches at each."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: Counter[str] = Counter()
-        self._settings: list[dict[str, str]] = []
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The switches as the operators found them; `ieee, tf32` for one that was moved in between."""
-        seen = self._settings or [switches()]
-        return {name: ", ".join(sorted({state[name] for state in seen})) for name in seen[0]}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if set(types) - {Tensor, nn.Parameter}:
-            # A tensor that computes in its own way, such as torchao's float8: it calls the operators that really run.
-            return NotImplemented
-        name = str(func).removesuffix(".default")
-        if name.startswith(HEAVY):
-            kind = next((str(a.dtype) for a in args if isinstance(a, Tensor) and a.is_floating_point()), "none")
-            self.operations[f"{name}/{kind.removeprefix('torch.')}"] += 1
-            state = switches()
-            if state not in self._settings:
-                self._settings.append(state)
-        return func(*args, **(kwargs or {}))
+    for name in _REDUCTIONS:
+        setattr(torch.backends.cuda.matmul, name, settings[f"cuda.matmul.{name}"] == "True")
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(settings[_ATTENTION_REDUCTION] == "True")
+    torch.backends.cudnn.benchmark = settings[_BENCHMARK] == "True"
 
 
 def probe(

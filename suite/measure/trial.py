@@ -29,7 +29,7 @@ from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
-from suite.record import Attestation, Outcome, Quality, TrialRecord
+from suite.record import Outcome, Quality, TrialRecord
 from suite.spec import TrialSpec
 from workloads.base import Cost, Workload, derive_seed
 
@@ -82,8 +82,12 @@ def run_trial(
     torch.manual_seed(derive_seed(spec.seed, "dropout"))
     bench.instruments.training_begins()
     meter = bench.meter or meter_for(bench.device, spec.setup.steps)
-    window_begins = _in_turn(execution.window_begins, bench.instruments.window_begins)
+    settings: list[dict[str, str]] = []
+    window_begins = _in_turn(
+        lambda: settings.append(numerics.switches()), execution.window_begins, bench.instruments.window_begins
+    )
     step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, window_begins)
+    settings.append(numerics.switches())
     window = step_seconds[spec.setup.warmup_steps :]
     observed = bench.instruments.finish(sum(window), len(window))
     compilation, compile_cautions = execution.finish()
@@ -117,7 +121,7 @@ def run_trial(
     attestation = attest(workload, model, policy, bench.device, precision)
     flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
     record = replace(record, attestation=attestation, flush=flush, flush_reason=flush_reason)
-    return replace(record, **_verdict(attestation, precision, diverged))
+    return replace(record, **_verdict(objection(attestation, precision, settings), diverged))
 
 
 def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
@@ -151,8 +155,7 @@ def _with_quality(record: TrialRecord, workload: Workload, model: nn.Module) -> 
     return replace(record, quality=quality, evaluate_seconds=time.perf_counter() - started)
 
 
-def _verdict(attestation: Attestation, precision: Precision, diverged: tuple[int | None, str] | None) -> dict[str, Any]:
-    against = objection(attestation, precision)
+def _verdict(against: str | None, diverged: tuple[int | None, str] | None) -> dict[str, Any]:
     if against is not None:
         return {"outcome": Outcome.PRECISION_MISMATCH, "reason": against}
     if diverged is not None:

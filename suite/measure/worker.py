@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -62,7 +61,7 @@ def _run_trial(request: Mapping[str, Any], send: Send) -> None:
 
 
 def _survey(request: Mapping[str, Any], send: Send) -> None:
-    environment, uuid = describe(request["device"], dict(os.environ))
+    environment, uuid = describe(request["device"], request["variables"])
     send({"survey": encode(environment), "device_uuid": uuid})
 
 

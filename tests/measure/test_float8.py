@@ -16,6 +16,7 @@ from trials import CPU, SPEC, bench
 from suite.errors import PrecisionUnsupported
 from suite.measure import numerics
 from suite.measure.attestation import attest, objection
+from suite.measure.census import Census
 from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest_of_state
 from suite.measure.float8 import FP8, Float8
@@ -79,14 +80,14 @@ def test_gpt_trains_in_float8_almost_as_in_float32(precision: Float8) -> None:
 
 def test_the_census_sees_the_float8_product_and_not_the_type_the_tensor_claims() -> None:
     model = FP8.prepare(nn.Sequential(nn.Linear(32, 64), nn.Linear(64, 16)), SGD_SPEC)
-    with numerics.Census() as census:
+    with Census() as census:
         model(torch.randn(48, 32, requires_grad=True)).square().sum().backward()
     assert census.operations == {"aten._scaled_mm/float8_e4m3fn": 2, "aten._scaled_mm/float8_e5m2": 4}
 
 
 def test_emulated_float8_is_seen_to_be_float32() -> None:
     model = EMULATED.prepare(nn.Sequential(nn.Linear(32, 64)), SGD_SPEC)
-    with numerics.Census() as census:
+    with Census() as census:
         model(torch.randn(48, 32, requires_grad=True)).square().sum().backward()
     assert set(census.operations) == {"aten.mm/float32"}
 

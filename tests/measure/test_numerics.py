@@ -6,6 +6,7 @@ from torch import nn
 
 from suite.evidence import effective_precision
 from suite.measure import numerics
+from suite.measure.census import Census
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
 
@@ -14,7 +15,7 @@ CPU = torch.device("cpu")
 
 def test_the_census_counts_heavy_operators_by_input_type() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
-    with numerics.Census() as census:
+    with Census() as census:
         with torch.autocast("cpu", torch.bfloat16):
             loss = model(torch.ones(2, 4)).sum()
         loss.backward()
@@ -71,7 +72,7 @@ def test_contract_with_torch_private_switches() -> None:
 def test_the_census_reads_the_switches_where_the_operators_find_them() -> None:
     numerics.pin_arithmetic(Arithmetic.FP32)
     model = nn.Linear(4, 4)
-    with numerics.Census() as census:
+    with Census() as census:
         model(torch.ones(2, 4))
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
         model(torch.ones(2, 4))

@@ -37,15 +37,18 @@ def _policy(scaling: str, steps: int, clip_norm: float | None = None) -> Policy:
 
 
 def _train(
-    policy: Policy, optimizer: Optimizer, model: nn.Module, injected: list[bool], accumulation: int = 1
+    policy: Policy, optimizer: Optimizer, model: nn.Module, injected: list[bool], accumulation: int = 1, place: int = 0
 ) -> list[bool]:
-    """Run the steps; True where the parameters stayed as they were: the oracle that knows nothing of scalers."""
+    """Run the steps, overflowing in micro-batch `place`; True where the parameters stayed as they were.
+
+    That is the oracle: it knows nothing of scalers.
+    """
     stayed = []
     for overflow in injected:
         before = [p.detach().clone() for p in model.parameters()]
         for micro in range(accumulation):
             loss = model(torch.ones(4, 3)).square().mean() / accumulation
-            policy.backward(loss * math.inf if overflow and micro == accumulation - 1 else loss)
+            policy.backward(loss * math.inf if overflow and micro == place else loss)
         policy.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
         stayed.append(all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)))
@@ -74,18 +77,19 @@ def test_overflows_injected_at_steps_2_and_5_are_recorded_at_2_and_5(name: str, 
     injected=st.lists(st.booleans(), min_size=1, max_size=12),
     name=st.sampled_from(sorted(OPTIMIZERS)),
     scaling=st.sampled_from(["static", "dynamic"]),
+    place=st.integers(0, 2),
     accumulation=st.integers(1, 3),
     clip_norm=st.sampled_from([None, 1.0]),
     groups=st.sampled_from([1, 2]),
 )
 def test_the_record_agrees_with_whether_the_parameters_moved(
-    injected: list[bool], name: str, scaling: str, accumulation: int, clip_norm: float | None, groups: int
+    injected: list[bool], name: str, scaling: str, place: int, accumulation: int, clip_norm: float | None, groups: int
 ) -> None:
     model = _model()
     policy = _policy(scaling, len(injected), clip_norm)
     optimizer = make_optimizer(model, replace(OPTIMIZERS[name], decay_vectors=groups == 1))
     assert len(optimizer.param_groups) == groups
-    stayed = _train(policy, optimizer, model, injected, accumulation)
+    stayed = _train(policy, optimizer, model, injected, accumulation, min(place, accumulation - 1))
     assert list(policy.trace().overflowed) == injected == stayed
 
 

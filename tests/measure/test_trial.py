@@ -202,7 +202,37 @@ class LeftReduced(Tiny):
         return super().model()
 
 
-@pytest.mark.parametrize(("workload", "found"), [(SecretlyReduced, "bf16, ieee"), (LeftReduced, "bf16")])
+class ReducedWhileTraining(Tiny):
+    """Lowers the precision in every training step and has put it back before anybody attests."""
+
+    def evaluate(self, model):  # type: ignore[no-untyped-def]
+        torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+        return super().evaluate(model)
+
+    def loss(self, model, batch):  # type: ignore[no-untyped-def]
+        if self._calls < SETUP.steps:
+            torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        return super().loss(model, batch)
+
+
+def test_every_switch_is_judged_and_not_only_those_of_float32() -> None:
+    class Benchmarking(Tiny):
+        def model(self) -> nn.Module:
+            torch.backends.cudnn.benchmark = True
+            torch.backends.cuda.matmul.allow_fp16_accumulation = True
+            return super().model()
+
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
+    record = run_trial(SPEC, lambda: Benchmarking(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)
+    assert record.reason == (
+        "something changed torch's precision switches during the trial: "
+        "cuda.matmul.allow_fp16_accumulation was True and not False, cudnn.benchmark was True and not False."
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "found"), [(ReducedWhileTraining, "bf16"), (SecretlyReduced, "bf16, ieee"), (LeftReduced, "bf16")]
+)
 def test_a_switch_moved_behind_the_suites_back_fails_the_trial(workload: type[Tiny], found: str) -> None:
     bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), TickingMeter())
     record = run_trial(SPEC, lambda: workload(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)

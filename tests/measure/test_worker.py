@@ -101,10 +101,12 @@ def test_settings_that_the_workload_does_not_have_are_named(capsys: pytest.Captu
     capsys.readouterr()
 
 
-def test_the_survey_describes_the_machine_without_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_survey_describes_the_machine_without_its_names() -> None:
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     monkeypatch.setenv("TOKEN", "secret")
-    (message,) = _messages({"survey": {"device": "cpu"}})
+    (message,) = _messages(
+        {"survey": {"device": "cpu", "variables": {"ONEDNN_MAX_CPU_ISA": "AVX2", "TOKEN": "secret"}}}
+    )
     survey = message["survey"]
     assert survey["device"] == "cpu"  # type: ignore[index]
     assert survey["torch"] == torch.__version__  # type: ignore[index]
@@ -114,7 +116,7 @@ def test_the_survey_describes_the_machine_without_its_names(monkeypatch: pytest.
 
 
 def test_a_device_that_is_not_here_is_refused_in_words() -> None:
-    (message,) = _messages({"survey": {"device": "cuda:99"}})
+    (message,) = _messages({"survey": {"device": "cuda:99", "variables": {}}})
     assert "'cuda:99' is not here" in str(message["refused"])
 
 

@@ -1,0 +1,99 @@
+"""The operator census: what the heavy operators of one untimed training step computed in, and how much.
+
+They are counted by the type of their input, so a float32 product under the label `bf16` is seen, and weighed by their
+floating-point operations, so that one large product outweighs many small ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from suite.measure.numerics import switches
+
+__all__ = ["HEAVY", "Census"]
+
+#: Prefixes of the operators that carry a model's floating-point work.
+HEAVY = (
+    "aten.mm",
+    "aten.addmm",
+    "aten.bmm",
+    "aten.baddbmm",
+    "aten.addbmm",
+    "aten.mv",
+    "aten.addmv",
+    "aten.dot",
+    "aten.convolution",
+    "aten._scaled_dot_product",
+    "aten._scaled_mm",
+    "aten.mkldnn_rnn_layer",
+    "aten._cudnn_rnn",
+)
+
+
+class Census(TorchDispatchMode):
+    """Counts heavy operators by name and type of their first floating-point input, and reads the switches at each."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: Counter[str] = Counter()
+        self.flops: Counter[str] = Counter()
+        """Floating-point operations by the same type."""
+        self._settings: list[dict[str, str]] = []
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The switches as the operators found them; `ieee, tf32` for one that was moved in between."""
+        seen = self._settings or [switches()]
+        return {name: ", ".join(sorted({state[name] for state in seen})) for name in seen[0]}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if set(types) - {Tensor, nn.Parameter}:
+            # A tensor that computes in its own way, such as torchao's float8: it calls the operators that really run.
+            return NotImplemented
+        name = str(func).removesuffix(".default")
+        if name.startswith(HEAVY):
+            state = switches()
+            if state not in self._settings:
+                self._settings.append(state)
+            result = func(*args, **(kwargs or {}))
+            kind = next((str(a.dtype) for a in args if isinstance(a, Tensor) and a.is_floating_point()), "none")
+            kind = kind.removeprefix("torch.")
+            self.operations[f"{name}/{kind}"] += 1
+            self.flops[kind] += _flops(func, args, kwargs or {}, result)
+            return result
+        return func(*args, **(kwargs or {}))
+
+
+def _flops(operator: Any, args: tuple[Any, ...], options: Mapping[str, Any], result: Any) -> int:
+    """By torch's own counter where it has a formula, else by the shapes; a backward pass is twice the forward.
+
+    Precise enough to say which type did most of the work, which is all that it is for.
+    """
+    formula = flop_registry.get(operator.overloadpacket)
+    if formula is not None:
+        return int(formula(*args, **options, out_val=result))
+    name = str(operator)
+    floats = [value for value in _flat(args) if isinstance(value, Tensor) and value.is_floating_point()]
+    twice = 2 if "backward" in name else 1
+    if "rnn" in name:
+        # Every step of every sequence multiplies all weights: those are the matrices among the arguments.
+        steps = math.prod(floats[0].shape[:-1])
+        return twice * 2 * steps * sum(value.numel() for value in floats[1:] if value.dim() == 2)
+    if "attention" in name:
+        queries, keys = floats[1:3] if twice == 2 else floats[:2]
+        return twice * 4 * queries.numel() * keys.shape[-2]
+    return 2 * max(value.numel() for value in floats)
+
+
+def _flat(values: Any) -> list[Any]:
+    """Arguments, those inside lists included (a recurrence gets its weights as one)."""
+    return [inner for value in values for inner in (_flat(value) if isinstance(value, list | tuple) else [value])]
