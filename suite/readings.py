@@ -108,7 +108,7 @@ class Compilation:
     """What torch.compile did before the timed steps."""
 
     seconds: float
-    """Compilation in all of the trial's steps; what came after the warm-up (`recompiled_in_window`) is in timed steps."""
+    """Compilation in all of the trial's steps; timed steps hold only what is counted by `recompiled_in_window`."""
     graphs: int
     graph_breaks: int
     recompiled_in_window: int

@@ -26,8 +26,6 @@ from suite.spec import OptimizerSpec, ScalerSpec
 from workloads.base import Workload
 from workloads.gpt import Gpt
 
-pytest.importorskip("torchao", reason="fp8 needs torchao: pip install 'ampmark[fp8]'")
-
 SGD_SPEC = OptimizerSpec("sgd", 0.05)
 EMULATED = Float8("fp8", Arithmetic.FP8, "none", "", emulate=True)
 

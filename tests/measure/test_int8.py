@@ -19,8 +19,6 @@ from suite.measure.trial import run_trial
 from suite.record import Outcome
 from suite.spec import OptimizerSpec
 
-pytest.importorskip("torchao", reason="int8-qat needs torchao: pip install 'ampmark[int8]'")
-
 SGD_SPEC = OptimizerSpec("sgd", 0.1)
 
 
