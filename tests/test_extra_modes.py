@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from itertools import product
@@ -18,17 +17,22 @@ from suite.measure.int8 import INT8_QAT
 
 WORKLOADS = ("gpt", "bert", "resnet", "lstm")
 MODES = ("bf16-pure", "fp16-pure", "fp8", "int8-qat")
-TORCHAO = importlib.util.find_spec("torchao") is not None
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
-    """Workload and mode -> row, of one run of the smallest profile."""
-    home: Path = tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of the smallest profile in these modes."""
+    home = tmp_path_factory.mktemp("home")
     modes = [word for mode in MODES for word in ("--precision", mode)]
     with pytest.raises(SystemExit) as ending:
         main(["run", "--profile", "smoke", "--device", "cpu", *modes, "--home", str(home)])
     assert ending.value.code == 0
+    return home
+
+
+@pytest.fixture(scope="module")
+def cells(home: Path) -> dict[tuple[str, str], Any]:
+    """Workload and mode -> row."""
     run = suite.load_run(suite.find_run(home / "results", "latest"))
     return {(row["workload"], row["precision"]): row for _, row in run.trials.iterrows()}
 
@@ -73,12 +77,7 @@ def test_int8_is_simulated_where_torchao_can(
     cells: dict[tuple[str, str], Any], workload: str, layers: str | None
 ) -> None:
     row = cells[workload, INT8_QAT.name]
-    if not TORCHAO:
-        assert (row["outcome"], row["reason"]) == (
-            "unsupported",
-            "int8-qat needs torchao, which is not installed; run: python -m pip install 'ampmark[int8]'",
-        )
-    elif layers is None:
+    if layers is None:
         assert (row["outcome"], row["reason"]) == (
             "unsupported",
             "int8-qat simulates linear layers and 2-D convolutions; torchao has nothing for the LSTM of this model.",
@@ -87,3 +86,10 @@ def test_int8_is_simulated_where_torchao_can(
         assert row["outcome"] == "emulated"
         assert json.loads(row["attestation"])["settings"]["int8.layers"] == layers
         assert math.isfinite(row["quality"])
+
+
+def test_what_was_measured_verifies_bit_for_bit(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["verify", "latest", "--home", str(home), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert ending.value.code == 0, found
