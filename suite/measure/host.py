@@ -32,7 +32,8 @@ class Counters:
 
     at_seconds: float
     own_seconds: float
-    """Processor time of this process, all threads, user and system; that of its children is not in it."""
+    """Processor time of this process, all threads, user and system, and of everything it started (compilers), living
+    or finished. One that outlives the process that started it is no longer told from others."""
     processors: Mapping[int, tuple[float, float, float]] | str
     """Processor -> seconds busy, idle and stolen by the hypervisor, of those this process may use; or why not."""
     quota_periods: tuple[tuple[int, int], ...] | str
@@ -46,9 +47,9 @@ class Shares:
     foreign: Reading
     """Share of the processors' time that others took: what was busy, less our own."""
     foreign_error: float
-    """Standard error of `foreign`. Our own time is exact, but the kernel finds out whether a processor is busy at each
-    tick only: n ticks of a processor that is busy for a share p of the time count n·p(1−p) too many or too few (the
-    variance of a binomial count), and the window's edges one more."""
+    """Standard error of `foreign`. Our own time is exact (that of living children to a tick), but the kernel finds out
+    whether a processor is busy at each tick only: n ticks of a processor that is busy for a share p of the time count
+    n·p(1−p) too many or too few (the variance of a binomial count), and the window's edges one more."""
     steal: Reading
     throttled: Reading
     """Share of the CPU quota's periods in which this process was stopped; 0 without a quota."""
@@ -76,7 +77,8 @@ class Host:
 
     def counters(self) -> Counters:
         """All counters now."""
-        return Counters(self._clock(), self._own_seconds(), self._processors(), self._quota_periods())
+        own_seconds = self._living_children_seconds() + self._own_seconds()
+        return Counters(self._clock(), own_seconds, self._processors(), self._quota_periods())
 
     def clock_mhz(self) -> Reading:
         """Mean clock of the processors this process may use.
@@ -114,8 +116,25 @@ class Host:
         found = re.search(r"^procs_running (\d+)$", self._text("proc/stat"), re.M)
         if found is None:
             return Reading(None, "this system has no /proc/stat")
-        states = [_read(file).rpartition(")")[2].split()[:1] for file in self._root.glob("proc/self/task/*/stat")]
+        states = [_stat(file)[:1] for folder in self._own_processes() for file in folder.glob("task/*/stat")]
         return Reading(float(max(0, int(found[1]) - states.count(["R"]))))
+
+    def _own_processes(self) -> list[Path]:
+        """/proc of this process and of all its living descendants; of this one alone where the kernel does not list
+        children (proc(5), CONFIG_PROC_CHILDREN)."""
+        found = [self._root / "proc/self"]
+        for folder in found:  # grows meanwhile
+            children = " ".join(_read(file) for file in folder.glob("task/*/children")).split()
+            found += [self._root / "proc" / pid for pid in children]
+        return found
+
+    def _living_children_seconds(self) -> float:
+        """utime, stime, cutime and cstime (proc(5)): the last two are of finished children of theirs.
+
+        Without the living ones, all that a compiler did before the window would become ours when it ends inside it.
+        """
+        times = (_stat(folder / "stat")[11:15] for folder in self._own_processes()[1:])
+        return sum(int(ticks) for four in times for ticks in four) / _TICKS_PER_SECOND
 
     def _processors(self) -> Mapping[int, tuple[float, float, float]] | str:
         """/proc/stat, proc(5): user nice system idle iowait irq softirq steal (guest time is part of user)."""
@@ -204,8 +223,14 @@ def _throttled(before: tuple[tuple[int, int], ...] | str, after: tuple[tuple[int
 
 
 def _own_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    """Of this process and of its finished children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in used)
+
+
+def _stat(file: Path) -> list[str]:
+    """The fields of a stat file of /proc from the third one (the state) on; the second, a name, may hold anything."""
+    return _read(file).rpartition(")")[2].split()
 
 
 def _read(file: Path) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import random
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -148,6 +149,53 @@ def test_our_own_running_threads_are_not_in_the_run_queue(machine: FakeMachine) 
     machine.write("proc/self/task/2/stat", "2 (b) S 0")
     machine.write("proc/self/task/3/stat", "3 (c) R 0")
     assert machine.host().run_queue().value == 1.0
+
+
+def test_what_our_own_living_children_use_is_ours(machine: FakeMachine) -> None:
+    # A compiler with a helper in another task; utime, stime, cutime and cstime are the last four numbers, in ticks.
+    machine.write("proc/self/task/1/children", "70 ")
+    machine.write("proc/70/stat", "70 (c++ (plus) R 1 70 70 0 -1 4194304 9 9 9 9 100 20 30 4 20 0")
+    machine.write("proc/70/task/70/stat", "70 (c++ (plus) R 1 70")
+    machine.write("proc/70/task/71/children", "72")
+    machine.write("proc/72/stat", "72 (as) S 70 70 70 0 -1 4194304 9 9 9 9 5 1 0 0 20 0")
+    machine.own_seconds = 2.0
+    host = machine.host()
+    assert host.counters().own_seconds == pytest.approx(2.0 + 1.54 + 0.06)
+    assert host.run_queue().value == 1.0  # of three, one is ours and one the compiler
+
+
+def test_a_child_that_ends_in_the_window_brings_only_what_it_used_there(machine: FakeMachine) -> None:
+    machine.write("proc/self/task/1/children", "70")
+    machine.write("proc/70/stat", "70 (cc1plus) R 1 70 70 0 -1 4194304 9 9 9 9 900 0 0 0 20 0")
+    host = machine.host()
+    before = host.counters()
+    machine.passes(10.0, own=9.0, foreign=5.0)
+    machine.write("proc/self/task/1/children", "")
+    machine.own_seconds += 9.0  # what it used before the window, now among the finished children's
+    assert shares(before, host.counters()).foreign.value == pytest.approx(5.0 / 20.0)
+
+
+_WORKING_CHILD = """
+import time
+while time.process_time() < 0.3:
+    pass
+print("worked", flush=True)
+input()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/children").exists(), reason="this kernel does not list children")
+def test_this_machine_counts_the_time_of_a_child_once_while_it_lives_and_when_it_has_ended() -> None:
+    host = Host(allowed=frozenset(os.sched_getaffinity(0)))
+    before = host.counters().own_seconds
+    child = subprocess.Popen([sys.executable, "-c", _WORKING_CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"worked\n"
+    alive = host.counters().own_seconds - before
+    child.communicate(b"\n")
+    ended = host.counters().own_seconds - before
+    assert alive >= 0.25
+    assert abs(ended - alive) < 0.15
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
