@@ -24,7 +24,7 @@ WORKSPACE = ":16:8"
 `:4096:2` (PyTorch documentation, "cuDNN RNN determinism"); torch 2.9 wants `:16:8` or `:4096:8` (later ones dropped
 the check, pytorch pull request 161749)."""
 NOT_TIMED = Caution(
-    "not-timed", "Only deterministic kernels were allowed, which are slower; run without --deterministic for its speed."
+    "not_timed", "Only deterministic kernels were allowed, which are slower; run without --deterministic for its speed."
 )
 """On every trial of this mode that finished: why it has no step times."""
 _NO_DETERMINISTIC_FORM = " does not have a deterministic implementation"

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
 from suite.measure.cautions import cautions
@@ -9,6 +13,7 @@ from suite.measure.reading import Reading
 from suite.readings import HardwareState
 
 QUIET = HardwareState()
+ROOT = Path(__file__).parents[2]
 
 
 def _codes(
@@ -77,3 +82,20 @@ def test_stolen_time_and_a_quota_that_bites() -> None:
 def test_what_is_not_known_is_no_caution() -> None:
     unknown = Reading(None, "no /proc")
     assert cautions(QUIET, (), Shares(unknown, 0.0, unknown, unknown, 0, 0.0), uses_all_processors=True) == ()
+
+
+def test_every_code_in_the_source_is_snake_case_and_explained_in_the_documentation() -> None:
+    codes = {
+        node.args[0].value
+        for file in (ROOT / "suite").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Caution"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    table = (
+        (ROOT / "docs/measurement.md").read_text(encoding="utf-8").partition("| code | when |")[2].partition("\n\n")[0]
+    )
+    explained = {code for row in table.splitlines() for code in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    assert "not_timed" in codes
+    assert {code for code in codes if not re.fullmatch(r"[a-z]+(_[a-z]+)*", str(code))} == set()
+    assert codes == explained

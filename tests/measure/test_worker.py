@@ -76,7 +76,7 @@ def test_a_deterministic_trial_trains_the_same_and_says_that_it_is_not_timed() -
     ordinary, deterministic = (_messages(_trial(deterministic=wanted))[-1]["record"] for wanted in (False, True))
     assert ordinary["parameters_sha256"] == deterministic["parameters_sha256"]  # type: ignore[index]
     assert ordinary["cautions"] == []  # type: ignore[index]
-    assert [caution["code"] for caution in deterministic["cautions"]] == ["not-timed"]  # type: ignore[index]
+    assert [caution["code"] for caution in deterministic["cautions"]] == ["not_timed"]  # type: ignore[index]
 
 
 def test_an_operator_without_a_deterministic_form_is_unsupported_in_this_mode_only(
