@@ -11,17 +11,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
+from typing import NamedTuple
 
 from suite.measure.nvml import NvmlDevice, clock_reason_names
 from suite.measure.reading import Reading, highest, lowest, mean
 from suite.readings import HardwareState
 
-__all__ = ["SAMPLE_SECONDS", "Sample", "Sampler", "clock_reasons_seen", "gpu_reasons", "joules", "window_state"]
+__all__ = [
+    "SAMPLE_SECONDS",
+    "Sample",
+    "Sampler",
+    "WindowSamples",
+    "clock_reasons_seen",
+    "gpu_reasons",
+    "joules",
+    "window_state",
+]
 
 SAMPLE_SECONDS = 0.2
 """5 Hz: fast enough for slow quantities (memory held by a caching allocator, temperature), too slow to disturb."""
 LARGEST_GAP_SECONDS = 2.0
 """Power that was not seen for longer than this is not interpolated."""
+AT_WORK = frozenset({"sm_clock_mhz", "memory_clock_mhz", "power_watts", "clock_reasons"})
+"""What says something of a load only while it runs; an idle device lowers its clocks at once."""
+NONE_INSIDE = "no sample fell inside the window"
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,15 @@ class Sample:
 
     #: Those that a state of the hardware shows; the bit mask is shown by its names.
     NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "temperature_celsius", "power_watts", "power_limit_watts")
+
+
+class WindowSamples(NamedTuple):
+    """What was seen of a window."""
+
+    samples: Sequence[Sample]
+    """All, with those at its edges, where the device is idle."""
+    at_work: Sequence[Sample]
+    """Those that were begun and finished while steps ran."""
 
 
 def _look(device: NvmlDevice, at_seconds: float) -> Sample:
@@ -79,6 +101,14 @@ class Sampler:
         self._samples.append(made)
         return made
 
+    def now(self) -> float:
+        """Seconds on its clock."""
+        return self._clock()
+
+    def since(self, seconds: float) -> tuple[Sample, ...]:
+        """The samples that were begun since then and are finished."""
+        return tuple(sample for sample in self._samples if sample.at_seconds >= seconds)
+
     def stop(self) -> tuple[Sample, ...]:
         """End the sampling; all samples, oldest first."""
         self._stop.set()
@@ -91,19 +121,20 @@ class Sampler:
             self.sample()
 
 
-def window_state(samples: Sequence[Sample]) -> HardwareState:
+def window_state(inside: WindowSamples) -> HardwareState:
     """The device over a window: lowest clocks, highest temperature, mean power, every reason that occurred.
 
     A quantity of which a sample failed is None: it might have been the lowest, or another reason.
     """
-    known = highest(s.clock_reasons for s in samples).value is not None
+    samples, at_work = inside
+    known = highest(s.clock_reasons for s in at_work).value is not None
     return HardwareState(
-        sm_clock_mhz=lowest(s.sm_clock_mhz for s in samples).value,
-        memory_clock_mhz=lowest(s.memory_clock_mhz for s in samples).value,
+        sm_clock_mhz=lowest(s.sm_clock_mhz for s in at_work).value,
+        memory_clock_mhz=lowest(s.memory_clock_mhz for s in at_work).value,
         temperature_celsius=highest(s.temperature_celsius for s in samples).value,
-        power_watts=mean(s.power_watts for s in samples).value,
+        power_watts=mean(s.power_watts for s in at_work).value,
         power_limit_watts=lowest(s.power_limit_watts for s in samples).value,
-        clock_reasons=clock_reasons_seen(samples) if known else None,
+        clock_reasons=clock_reasons_seen(at_work) if known else None,
     )
 
 
@@ -112,14 +143,17 @@ def clock_reasons_seen(samples: Sequence[Sample]) -> tuple[str, ...]:
     return clock_reason_names(reduce(int.__or__, (s.clock_reasons.integer or 0 for s in samples), 0))
 
 
-def gpu_reasons(samples: Sequence[Sample]) -> dict[str, str]:
-    """Quantity -> why it is None in a state made of these samples: what the first failed reading said."""
+def gpu_reasons(inside: WindowSamples) -> dict[str, str]:
+    """Quantity -> why it is None in such a state: there are no samples, or what the first failed reading said."""
     reasons = {}
     for name in (*Sample.NUMBERS, "clock_reasons"):
-        failed = [reading.reason for s in samples if (reading := getattr(s, name)).value is None]
+        looked_at = inside.at_work if name in AT_WORK else inside.samples
+        failed = [reading.reason for s in looked_at if (reading := getattr(s, name)).value is None]
         if failed:
-            part = "" if len(failed) == len(samples) else f"{len(failed)} of {len(samples)} readings failed: "
+            part = "" if len(failed) == len(looked_at) else f"{len(failed)} of {len(looked_at)} readings failed: "
             reasons[name] = f"{part}{failed[0]}"
+        elif not looked_at:
+            reasons[name] = NONE_INSIDE
     return reasons
 
 

@@ -11,6 +11,7 @@ from fakes import FakeCuda, FakeMachine, FakeNvml, NVMLError, memory, process
 
 from suite.measure.instruments import Instruments, Observed
 from suite.measure.nvml import NvmlDevice
+from suite.measure.sampling import Sampler
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 NOT_NVIDIA = "not an NVIDIA device"
@@ -19,8 +20,8 @@ OTHER = 2**30  # no process has such an id
 
 def _usual() -> dict[str, object]:
     return {
-        # Once to choose the version, then before, at the window, and at the end.
-        "nvmlDeviceGetMemoryInfo": [memory(1_000), memory(1_000), memory(9_000)],
+        # Once to choose the version, then before, at the window, inside it, and at the end.
+        "nvmlDeviceGetMemoryInfo": [memory(1_000), memory(1_000), memory(1_000), memory(9_000)],
         "nvmlDeviceGetComputeRunningProcesses": [[], [process(os.getpid(), 7_000)]],
         "nvmlDeviceGetTotalEnergyConsumption": [1, 10_000, 40_000],
         "nvmlDeviceGetPowerUsage": 100_000,
@@ -36,11 +37,16 @@ def machine(tmp_path: Path) -> FakeMachine:
     return FakeMachine(tmp_path)
 
 
-def _on_gpu(machine: FakeMachine, lost_after: int | None = None, **answers: object) -> Observed:
+def _on_gpu(machine: FakeMachine, lost_after: int | None = None, inside: int = 1, **answers: object) -> Observed:
+    """With so many samples inside the window."""
     nvml = NvmlDevice(FakeNvml(lost_after, **(_usual() | answers)), "GPU-0")
-    instruments = Instruments(CUDA, nvml, FakeCuda([500, 300], reserved=[800, 700]), machine.host())
+    sampler = Sampler(nvml, 3600.0)
+    cuda = FakeCuda([500, 300], reserved=[800, 700])
+    instruments = Instruments(CUDA, nvml, cuda, machine.host(), lambda device: sampler)
     instruments.training_begins()
     instruments.window_begins()
+    for _ in range(inside):
+        sampler.sample()
     machine.passes(10.0, own=5.0)
     return instruments.finish(10.0, 100)
 
@@ -108,6 +114,58 @@ def test_a_disturbed_cpu_says_by_whom_and_only_of_the_window(machine: FakeMachin
     assert during.throttled_share == pytest.approx(0.1)
 
 
+def test_the_edges_are_read_from_an_idle_gpu_and_are_no_state_of_the_window(machine: FakeMachine) -> None:
+    # Before, at the window, inside it where anything is, and at the end.
+    during = _on_gpu(
+        machine,
+        nvmlDeviceGetPowerUsage=[82_500, 82_500, 600_000, 120_000],
+        nvmlDeviceGetTemperature=[30, 31, 50, 51],
+    ).hardware.during
+    assert during is not None
+    assert (during.power_watts, during.temperature_celsius) == (600.0, 51.0)
+    short = _on_gpu(machine, inside=0, nvmlDeviceGetPowerUsage=[82_500, 82_500, 120_000]).hardware
+    assert short.during is not None
+    assert (short.during.power_watts, short.during.sm_clock_mhz, short.during.clock_reasons) == (None, None, None)
+    for name in ("power_watts", "sm_clock_mhz", "memory_clock_mhz", "clock_reasons"):
+        assert short.reasons[name] == "no sample fell inside the window"
+    assert short.before is not None
+    assert (short.before.power_watts, short.before.sm_clock_mhz) == (82.5, 1500.0)
+
+
+def test_the_drivers_list_of_processes_is_read_before_the_model_and_after_the_last_step_alone(
+    machine: FakeMachine,
+) -> None:
+    moments = []
+
+    def listed(handle: str) -> list[object]:
+        moments.append(moment)
+        return [process(os.getpid(), 7_000)] if moment == "finish" else []
+
+    nvml = NvmlDevice(FakeNvml(**(_usual() | {"nvmlDeviceGetComputeRunningProcesses": listed})), "GPU-0")
+    moment = "construct"
+    instruments = Instruments(CUDA, nvml, FakeCuda([500, 300], reserved=[800, 700]), machine.host())
+    moment = "window"
+    instruments.training_begins()
+    instruments.window_begins()
+    moment = "finish"
+    observed = instruments.finish(10.0, 100)
+    assert moments == ["construct", "finish"]
+    assert observed.hardware.during is not None
+    assert observed.hardware.during.foreign_processes == 0
+
+
+def test_company_that_has_left_by_the_end_is_told_of_the_window_too(machine: FakeMachine) -> None:
+    processes = [[process(OTHER, 5)], [process(os.getpid(), 7_000)]]
+    observed = _on_gpu(machine, nvmlDeviceGetComputeRunningProcesses=processes)
+    hardware = observed.hardware
+    assert hardware.before is not None
+    assert hardware.during is not None
+    assert hardware.after is not None
+    states = (hardware.before, hardware.during, hardware.after)
+    assert [state.foreign_processes for state in states] == [1, 1, 0]
+    assert [caution.code for caution in observed.cautions] == ["foreign_gpu_process"]
+
+
 def test_a_throttled_gpu_with_company_is_told(machine: FakeMachine) -> None:
     processes = [[process(OTHER, 5)], [process(OTHER, 5), process(os.getpid(), 7_000)]]
     observed = _on_gpu(
@@ -141,7 +199,7 @@ def test_a_call_that_raises_in_mid_run_leaves_a_gap_with_its_reason(machine: Fak
     observed = _on_gpu(machine, nvmlDeviceGetTemperature=[50, NVMLError("Timeout"), 50])
     assert observed.hardware.during is not None
     assert observed.hardware.during.temperature_celsius is None
-    assert "1 of 2 readings failed" in observed.hardware.reasons["temperature_celsius"]
+    assert "1 of 3 readings failed" in observed.hardware.reasons["temperature_celsius"]
     assert observed.energy.joules == 30.0
 
 
