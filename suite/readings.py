@@ -16,7 +16,7 @@ class Memory:
     """Peak memory in layers, in bytes. A layer that cannot be read is None and `reasons` says why."""
 
     peak_allocated_bytes: int | None = None
-    """Largest sum of live tensors after warm-up (torch allocator)."""
+    """Largest sum of live tensors from the last step of the fixed warm-up on (torch allocator)."""
     peak_allocated_bytes_with_warmup: int | None = None
     peak_reserved_bytes: int | None = None
     """Largest memory held by the torch allocator, warm-up included."""
@@ -28,7 +28,7 @@ class Memory:
     """This process's device memory as the driver sees it (NVML): the peak where the driver keeps accounts, else at the
     end of the window, when a caching allocator still holds its peak."""
     peak_rss_bytes: int | None = None
-    """Largest resident memory of the trial process on the host after the fixed warm-up."""
+    """Largest resident memory of the trial process on the host from the last step of the fixed warm-up on."""
     peak_rss_bytes_with_warmup: int | None = None
     """The same from the first training step on."""
     rss_before_bytes: int | None = None
@@ -41,18 +41,22 @@ class Memory:
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy from the end of the fixed warm-up to the last step; None with a reason where it cannot be measured."""
+    """Energy from the last step of the fixed warm-up to the last of all; None with a reason if that is unknown."""
 
     joules: float | None = None
     steps: int | None = None
-    """Optimizer steps between the two readings."""
+    """Optimizer steps between the two readings: the timed ones, and the last of the fixed warm-up."""
     source: str | None = None
     reason: str | None = None
 
 
 @dataclass(frozen=True)
 class HardwareState:
-    """The device and its host at one moment or, of the window, in sum. What the machine does not tell is None."""
+    """The device and its host at one moment or, of the window, in sum. What the machine does not tell is None.
+
+    The window is that of the instruments: from the last step of the fixed warm-up to the last of all. A GPU is idle at
+    its edges, so clocks, power and clock reasons of a window are those of the samples in between.
+    """
 
     sm_clock_mhz: float | None = None
     """Of the GPU; over a window the lowest sample."""
@@ -65,8 +69,8 @@ class HardwareState:
     clock_reasons: tuple[str, ...] | None = None
     """What limits the GPU's clock (nvml.h, nvmlClocksEventReasons), except idling; over a window, all that occurred."""
     foreign_processes: int | None = None
-    """Other processes computing on the GPU, over a window the most at its edges; None where the driver's list cannot be
-    matched with this process."""
+    """Other processes computing on the GPU, over a window the most of before the model is built and after the last
+    step; None where the driver's list cannot be matched with this process."""
     cpu_clock_mhz: float | None = None
     """Mean over the processors this process may use; over a window the lower of its edges."""
     run_queue: int | None = None

@@ -56,7 +56,7 @@ def _of_the_host(shares: Shares, uses_all_processors: bool) -> Iterator[Caution]
     if surely_foreign(shares) >= FOREIGN_PROCESSORS and (uses_all_processors or shares.idle_processors < 1.0):
         yield Caution(
             "foreign_load",
-            f"Other processes took {FOREIGN_PROCESSORS:.0%} or more of a processor during the timed steps; "
+            f"Other processes took {FOREIGN_PROCESSORS:.0%} or more of a processor while the steps were measured; "
             "end them, or measure when the machine is idle.",
         )
     if (shares.steal.value or 0.0) >= SMALLEST_CHANGE:

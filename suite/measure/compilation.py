@@ -43,8 +43,8 @@ class Execution(Protocol):
     model: nn.Module
     """What the loop calls; it shares its parameters with the model it was made from."""
 
-    def window_begins(self) -> None:
-        """End of the fixed warm-up: what is compiled from here on is in the way of the timed steps."""
+    def warmup_ends(self) -> None:
+        """End of the fixed warm-up, where there is one: what is compiled from here on is in the way of timed steps."""
         ...
 
     def finish(self) -> tuple[Compilation | None, tuple[Caution, ...]]:
@@ -62,7 +62,7 @@ class Eager:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
 
-    def window_begins(self) -> None:
+    def warmup_ends(self) -> None:
         pass
 
     def finish(self) -> tuple[None, tuple[Caution, ...]]:
@@ -73,14 +73,14 @@ class Compiled:
     """torch.compile's module, and the difference in torch's counters since it was made."""
 
     def __init__(self, model: nn.Module, backend: str = "inductor") -> None:
-        self._before = self._at_window = _progress()
+        self._before = self._at_end_of_warmup = _progress()
         self.model = cast(nn.Module, torch.compile(model, backend=backend))
 
-    def window_begins(self) -> None:
-        self._at_window = _progress()
+    def warmup_ends(self) -> None:
+        self._at_end_of_warmup = _progress()
 
     def finish(self) -> tuple[Compilation, tuple[Caution, ...]]:
-        done, late = _progress() - self._before, _progress() - self._at_window
+        done, late = _progress() - self._before, _progress() - self._at_end_of_warmup
         if done.graphs == 0:
             why = "; ".join(_in_short(text) for text in done.refusals) or "it captured no graph"
             raise CompilationUnsupported(f"torch.compile compiled nothing of this model: {why}.")

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from suite.measure.meters import Meter
 from suite.measure.optimizer import set_learning_rate
 from suite.measure.precision import Policy
-from suite.measure.window import warmup_cut
+from suite.measure.window import first_observed, warmup_cut
 from suite.record import StepTrace
 from suite.spec import Setup
 from workloads.base import Workload
@@ -29,14 +29,19 @@ def train(
     setup: Setup,
     meter: Meter,
     window_begins: Callable[[], None],
+    warmup_ends: Callable[[], None] = lambda: None,
 ) -> tuple[tuple[float, ...], Tensor]:
-    """The timed loop. Returns seconds and losses of every step, warm-up included; losses are on the host, float32."""
+    """The timed loop. Returns seconds and losses of every step, warm-up included; losses are on the host, float32.
+
+    `window_begins` may wait for the device: it is called before the step `first_observed`, and belongs to no step.
+    `warmup_ends` may not: it is called in the last step of the fixed warm-up, and never without one.
+    """
     batches = workload.batches()
     losses = torch.zeros(setup.steps, device=next(model.parameters()).device)
     with _no_garbage_collection():
         meter.start()
         for step in range(setup.steps):
-            if step == setup.warmup_steps:
+            if step == first_observed(setup.warmup_steps):
                 window_begins()
                 meter.resume()
             set_learning_rate(optimizer, setup, step)
@@ -49,6 +54,8 @@ def train(
                 losses[step].add_(loss.detach())  # `+=` would write the sum back into its own place once more
             policy.step(optimizer)
             optimizer.zero_grad(set_to_none=True)
+            if step == setup.warmup_steps - 1:
+                warmup_ends()
             meter.mark()
         return meter.stop(), losses.cpu()
 

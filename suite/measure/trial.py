@@ -29,6 +29,7 @@ from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
+from suite.measure.window import first_observed
 from suite.record import Outcome, Quality, TrialRecord
 from suite.spec import TrialSpec
 from workloads.base import Cost, Workload, derive_seed
@@ -83,12 +84,11 @@ def run_trial(
     bench.instruments.training_begins()
     meter = bench.meter or meter_for(bench.device, spec.setup.steps)
     settings: list[dict[str, str]] = []
-    window_begins = _in_turn(
-        lambda: settings.append(numerics.switches()), execution.window_begins, bench.instruments.window_begins
-    )
-    step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, window_begins)
+    observe = _in_turn(lambda: settings.append(numerics.switches()), bench.instruments.window_begins)
+    hooks = observe, execution.warmup_ends
+    step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, *hooks)
     settings.append(numerics.switches())
-    window = step_seconds[spec.setup.warmup_steps :]
+    window = step_seconds[first_observed(spec.setup.warmup_steps) :]
     observed = bench.instruments.finish(sum(window), len(window))
     compilation, compile_cautions = execution.finish()
     steps = step_trace(step_seconds, losses, policy, spec.setup.warmup_steps)

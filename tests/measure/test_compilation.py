@@ -44,7 +44,7 @@ def test_one_graph_is_counted_with_its_time() -> None:
     model = nn.Linear(4, 1)
     execution = Compiled(model, "aot_eager")
     execution.model(torch.ones(2, 4)).sum().backward()
-    execution.window_begins()
+    execution.warmup_ends()
     execution.model(torch.ones(2, 4)).sum().backward()
     found, cautions = execution.finish()
     assert found == Compilation(found.seconds, graphs=1, graph_breaks=0, recompiled_in_window=0)
@@ -77,7 +77,7 @@ def test_a_graph_break_is_counted_with_its_reason() -> None:
 def test_compilation_inside_the_window_is_a_caution() -> None:
     execution = Compiled(nn.Linear(4, 1), "eager")
     execution.model(torch.ones(2, 4))
-    execution.window_begins()
+    execution.warmup_ends()
     execution.model(torch.ones(2, 4).double().float().requires_grad_())  # another graph: its input has a gradient
     found, (caution,) = execution.finish()
     assert (found.graphs, found.recompiled_in_window) == (2, 1)
@@ -123,7 +123,7 @@ def test_an_eager_trial_has_no_compilation() -> None:
     execution = execution_of(model, compiled=False, device=CPU)
     assert isinstance(execution, Eager)
     assert execution.model is model
-    execution.window_begins()
+    execution.warmup_ends()
     assert execution.finish() == (None, ())
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from ampmark_tiny import Tiny, TinySettings
+from fakes import FakeMachine
 from torch import nn
 from trials import CAPABLE, CPU, SETUP, SPEC, TickingMeter
 
@@ -259,11 +261,35 @@ def test_the_seed_decides_everything_and_another_seed_changes_everything() -> No
     assert not set(digests(0)) & set(digests(1))
 
 
-def test_what_the_instruments_do_between_warm_up_and_window_belongs_to_no_step() -> None:
+@pytest.mark.parametrize(("warmup_steps", "resumed_after"), [(2, 1), (1, 0), (0, 0)])
+def test_what_the_instruments_do_before_the_last_step_of_the_warm_up_belongs_to_no_step(
+    warmup_steps: int, resumed_after: int
+) -> None:
     meter = TickingMeter()
     bench = Bench(CPU, CAPABLE, Instruments(CPU, "none"), meter)
-    run_trial(SPEC, lambda: Tiny(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)
-    assert meter.resumed_after == SETUP.warmup_steps
+    spec = replace(SPEC, setup=replace(SETUP, warmup_steps=warmup_steps))
+    run_trial(spec, lambda: Tiny(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)
+    assert meter.resumed_after == resumed_after
+
+
+@pytest.mark.parametrize(("warmup_steps", "steps"), [(2, 9), (1, 10), (0, 10)])
+def test_energy_is_that_of_the_timed_steps_and_the_one_before_them(
+    tmp_path: Path, warmup_steps: int, steps: int
+) -> None:
+    machine = FakeMachine(tmp_path)
+    machine.package(0, 0.0)
+
+    class Heating(TickingMeter):
+        """Every step takes 4 J."""
+
+        def mark(self) -> None:
+            super().mark()
+            machine.package(0, 4.0 * self.marks)
+
+    bench = Bench(CPU, CAPABLE, Instruments(CPU, "none", host=machine.host()), Heating())
+    spec = replace(SPEC, setup=replace(SETUP, warmup_steps=warmup_steps))
+    record = run_trial(spec, lambda: Tiny(TinySettings(), batch_size=8, seed=0, device=CPU), modes.FP32, bench)
+    assert (record.energy.joules, record.energy.steps) == (4.0 * steps, steps)
 
 
 def test_the_attestation_leaves_the_record_of_the_run_alone() -> None:
@@ -295,6 +321,12 @@ def test_a_compiled_trial_trains_evaluates_and_attests_like_an_eager_one() -> No
     assert record.initial_sha256 == eager.initial_sha256
     assert record.attestation == eager.attestation
     assert record.quality is not None
+
+
+def test_compilation_in_the_only_step_of_the_warm_up_is_none_in_the_window() -> None:
+    record = _run_compiled(replace(SETUP, warmup_steps=1))
+    assert record.compilation is not None
+    assert (record.compilation.graphs, record.compilation.recompiled_in_window, record.cautions) == (1, 0, ())
 
 
 def test_compilation_after_a_warm_up_of_no_steps_is_a_caution() -> None:

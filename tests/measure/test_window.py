@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from suite.measure.window import warmup_cut
+from suite.measure.window import first_observed, warmup_cut
+
+
+def test_the_instruments_see_the_last_step_of_the_warm_up_if_there_is_one() -> None:
+    assert [first_observed(warmup_steps) for warmup_steps in (0, 1, 2, 8)] == [0, 0, 1, 7]
 
 
 def test_steady_steps_are_cut_at_the_minimum() -> None:

@@ -37,7 +37,7 @@ Trained = tuple[nn.Module, Optimizer]
 
 
 class SyncGuard(CudaMeter):
-    """Makes every wait for the device an error from the end of the warm-up to the last step's mark."""
+    """Makes every wait for the device an error from the last step of the warm-up to the last step's mark."""
 
     def __init__(self, device: torch.device, steps: int) -> None:
         super().__init__(device, steps)
@@ -45,7 +45,7 @@ class SyncGuard(CudaMeter):
 
     def resume(self) -> None:
         super().resume()
-        self._resumed += 1  # once at the start, once at the end of the warm-up
+        self._resumed += 1  # once at the start, once before the last step of the warm-up
         if self._resumed == 2:
             torch.cuda.set_sync_debug_mode("error")
 
