@@ -24,13 +24,13 @@ from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
 from suite.measure.flush import flush_after_training
-from suite.measure.instruments import Instruments
+from suite.measure.instruments import Instruments, Observed
 from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
 from suite.measure.window import first_observed
-from suite.record import Outcome, Quality, TrialRecord
+from suite.record import Caution, Outcome, Quality, TrialRecord
 from suite.spec import TrialSpec
 from workloads.base import Cost, Workload, derive_seed
 
@@ -65,9 +65,7 @@ def run_trial(
     """
     record = TrialRecord(spec=spec, outcome=Outcome.OK, started_at=datetime.now(UTC).isoformat(timespec="seconds"))
     emulation = precision.emulation(bench.hardware, onednn=spec.setup.onednn)
-    torch.set_num_threads(spec.threads)
-    torch.backends.mkldnn.set_flags(spec.setup.onednn)
-    numerics.pin_arithmetic(precision.arithmetic)
+    _set_process(spec, precision)
 
     bench.phase("building the model")
     started = time.perf_counter()
@@ -100,10 +98,7 @@ def run_trial(
         build_seconds=build_seconds,
         **_work_per_step(workload.cost(), spec.setup.accumulation),
         steps=steps,
-        memory=observed.memory,
-        energy=observed.energy,
-        hardware=observed.hardware,
-        cautions=observed.cautions + compile_cautions,
+        **_around(observed, compile_cautions),
         compilation=compilation,
         initial_sha256=initial_sha256,
         parameters_sha256=digest_of_state(model),
@@ -115,13 +110,36 @@ def run_trial(
     if diverged is None:
         record = _with_quality(record, workload, precision.for_evaluation(model))
     bench.keep(record)
-    if record.quality is not None and not math.isfinite(record.quality.metrics[record.quality.primary]):
-        diverged = None, f"held-out {record.quality.primary} is not finite after training."
+    diverged = diverged or _worthless(record.quality)
     bench.phase("attesting the precision")
     attestation = attest(workload, model, policy, bench.device, precision)
     flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
     record = replace(record, attestation=attestation, flush=flush, flush_reason=flush_reason)
     return replace(record, **_verdict(objection(attestation, precision, settings), diverged))
+
+
+def _set_process(spec: TrialSpec, precision: Precision) -> None:
+    """What holds for the whole process of a trial."""
+    torch.set_num_threads(spec.threads)
+    torch.backends.mkldnn.set_flags(spec.setup.onednn)
+    numerics.pin_arithmetic(precision.arithmetic)
+
+
+def _around(observed: Observed, compile_cautions: tuple[Caution, ...]) -> dict[str, Any]:
+    """What was read around the loop, as fields of the record."""
+    return {
+        "memory": observed.memory,
+        "energy": observed.energy,
+        "hardware": observed.hardware,
+        "cautions": observed.cautions + compile_cautions,
+    }
+
+
+def _worthless(quality: Quality | None) -> tuple[None, str] | None:
+    """Divergence that only the evaluation shows."""
+    if quality is None or math.isfinite(quality.metrics[quality.primary]):
+        return None
+    return None, f"held-out {quality.primary} is not finite after training."
 
 
 def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
