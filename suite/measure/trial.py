@@ -66,7 +66,6 @@ def run_trial(
     record = TrialRecord(spec=spec, outcome=Outcome.OK, started_at=datetime.now(UTC).isoformat(timespec="seconds"))
     emulation = precision.emulation(bench.hardware, onednn=spec.setup.onednn)
     _set_process(spec, precision)
-
     bench.phase("building the model")
     started = time.perf_counter()
     workload = make_workload()
@@ -76,7 +75,6 @@ def run_trial(
     execution = execution_of(model, compiled=spec.setup.compile, device=bench.device, backend=bench.compile_backend)
     build_seconds = time.perf_counter() - started
     initial_sha256 = digest_of_state(model)
-
     bench.phase(f"training {spec.setup.steps} steps")
     torch.manual_seed(derive_seed(spec.seed, "dropout"))
     bench.instruments.training_begins()
