@@ -1,17 +1,23 @@
 """The gradient flush meter: which gradients of a training step float16 would lose, at any loss scale.
 
-One step is computed in float32, and the gradients that torch.autocast would hold in float16 are looked at: for every
-operator that autocast runs in float16, the gradient of its output, and what it contributes to the gradient of each of
-its inputs and weights. Multiplying the loss by S multiplies each of them by S, so one backward pass tells for every S
-how many would become zero or infinite. Earlier losses are not propagated: where float16 would already have lost the
-gradients further up, the real share can be larger.
+One step is computed in float32, and looked at is what its products (matrix products, convolutions, attention, recurrent
+layers; and PReLU) hold in float16 under torch.autocast: for each of them the gradient of its output, and what it
+contributes to the gradient of each of its inputs and weights. Multiplying the loss by S multiplies each of them by S,
+so one backward pass tells for every S how many would become zero or infinite.
 
-The operators are those of torch's documentation, "CUDA Ops that can autocast to float16" and "CPU Ops that can autocast
-to float16" (torch.amp), and torch.lstm, gru and rnn, which the CUDA build casts as a whole. They are found in the
-autograd graph by the names of their backward nodes: composite functions (einsum, nn.MultiheadAttention, an LSTM without
-oneDNN) have been taken apart there into products, as autocast sees them. torch.dot is not on the list; a fused
-recurrence (cuDNN, oneDNN) is one operator, whose gates nobody can see. tests/measure/test_flush.py is the contract test
-of the names (torch 2.14.1).
+Not looked at: the gradients that element-wise operators between two products (activations, residual additions, pooling)
+also hold in float16, the inside of a fused recurrence (cuDNN, oneDNN) or of a torch.autograd.Function, and the sums of
+contributions. Earlier losses are not propagated: where float16 would already have lost the gradients further up, the
+real share can be larger.
+
+Which products are float16 is not read off a list: it depends on the device (torch.amp, "CUDA Ops" and "CPU Ops that can
+autocast to float16") and on regions where the model switches autocast off. A forward pass under torch.autocast comes
+first and shows it: the gradient of an output has the output's type. The products of both passes are matched in the
+order in which they were computed.
+
+Products are found in the autograd graph by the names of their backward nodes: composite functions (einsum,
+nn.MultiheadAttention, an LSTM without oneDNN) have been taken apart there, as autocast sees them.
+tests/measure/test_flush.py is the contract test of the names (torch 2.14.1).
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from suite.errors import Unsupported
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
@@ -54,6 +61,9 @@ _NODES = frozenset(
 _ATTENTION = "ScaledDotProduct"
 """Beginning of the nodes of scaled_dot_product_attention, of which there is one per kernel."""
 
+_ONLY_ZERO = "the step after the last one has no finite gradient but zero"
+_NO_PRODUCT = "no matrix product, convolution, attention or recurrent layer was seen to run in float16"
+
 
 def flush_after_training(
     workload: Workload, model: nn.Module, setup: Setup, arithmetic: Arithmetic, last_scale: float | None
@@ -70,12 +80,13 @@ def flush_after_training(
     scale = 1.0 if last_scale is None else last_scale
     batch = next(islice(workload.batches(), setup.steps * setup.accumulation, None))
     try:
-        # Where the parameters themselves are float16, their own gradients would be rounded before they are seen.
-        counts = count_gradients(workload, model.float(), batch, setup.accumulation, [scale])
+        counts = count_gradients(workload, model, batch, setup.accumulation, [scale])
     except torch.OutOfMemoryError:
         return None, "a step in float32 does not fit into the device's memory"
+    except Unsupported as error:
+        return None, str(error)
     if not counts.values:
-        return None, "the step after the last one has no finite gradient but zero"
+        return None, _ONLY_ZERO if counts.zeros or counts.nonfinite else _NO_PRODUCT
     return FlushShare(scale, counts.values, counts.flushed[0], counts.overflowed[0]), None
 
 
@@ -84,14 +95,24 @@ def count_gradients(
 ) -> GradientCounts:
     """Count over one float32 forward and backward pass of `batch`, the loss divided by `accumulation` as in the loop.
 
-    Gradients, buffers and random-number streams are afterwards what they were before.
+    The model is float32 afterwards; gradients, buffers and random-number streams are what they were before.
+
+    Raises:
+        Unsupported: what the forward pass computes under autocast cannot be matched with what it computes in float32.
     """
+    device = next(model.parameters()).device
+    with _undisturbed(model), torch.autocast(device.type, torch.float16):
+        under_autocast = [_seen(node) for node in _products(workload.loss(model, batch))]
+    model.float()  # where the parameters were float16, their own gradients would be rounded before they are seen
     tally = _Tally(scales)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    with _undisturbed(model), _float32(), torch.compiler.set_stance("force_eager"):
+    with _undisturbed(model), _float32():
         loss = workload.loss(model, batch) / accumulation
-        for node in _float16_nodes(loss):
-            node.register_hook(tally.add)
+        products = _products(loss)
+        _check_alike([size for size, _ in under_autocast], [_seen(node)[0] for node in products])
+        for node, (_, kind) in zip(products, under_autocast, strict=True):
+            if kind == torch.float16:
+                node.register_hook(tally.add)
         torch.autograd.grad(loss, parameters, allow_unused=True)
     return tally.counts()
 
@@ -146,18 +167,41 @@ class _Tally:
         return sum(self._intervals[: self._thresholds.index(threshold) + 1])
 
 
-def _float16_nodes(loss: Tensor) -> Iterator[Node]:
-    """The backward nodes of operators that autocast runs in float16, each once."""
-    seen, waiting = set(), [loss.grad_fn]
+def _products(loss: Tensor) -> list[Node]:
+    """The backward nodes of all products behind the loss, each once, in the order in which they were computed."""
+    seen, waiting, found = set(), [loss.grad_fn], []
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         waiting += [behind for behind, _ in node.next_functions]
-        name = node.name()
-        if name.startswith(_ATTENTION) or name.rstrip("0123456789") in _NODES:
-            yield node
+        if _is_attention(node) or node.name().rstrip("0123456789") in _NODES:
+            found.append(node)
+    return sorted(found, key=lambda node: node._sequence_nr())
+
+
+def _is_attention(node: Node) -> bool:
+    return node.name().startswith(_ATTENTION)
+
+
+def _seen(product: Node) -> tuple[int | None, torch.dtype]:
+    """How many values the (first) output of a product has, and their type.
+
+    The number and not the name, which the layout of the inputs decides too: casting makes a slice contiguous, and a
+    linear layer of contiguous inputs is one Addmm, of others an Mm or Bmm. None for attention: some kernels pad.
+    """
+    output = product._input_metadata[0]
+    return None if _is_attention(product) else math.prod(output.shape), output.dtype
+
+
+def _check_alike(under_autocast: Sequence[int | None], in_float32: Sequence[int | None]) -> None:
+    if under_autocast != in_float32:
+        raise Unsupported(
+            f"the {len(under_autocast)} products of the forward pass under float16 autocast are not the "
+            f"{len(in_float32)} of the one in float32, in number or size, so which gradients would be float16 is not "
+            "known; the flush meter needs a model that computes the same products, in the same order, in both."
+        )
 
 
 @contextmanager
@@ -165,11 +209,13 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
     """Put back what a forward pass changes: buffers (BatchNorm's statistics) and the random-number streams."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(devices)):
-        yield
-    with torch.no_grad():
-        for buffer, before in buffers:
-            buffer.copy_(before)
+    try:
+        with torch.random.fork_rng(devices=list(devices)):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
 
 
 @contextmanager

@@ -162,9 +162,11 @@ def _with_quality(record: TrialRecord, workload: Workload, model: nn.Module) -> 
     arithmetic_of_training = numerics.switches()
     numerics.pin_arithmetic(Arithmetic.FP32)
     model.eval()
-    with torch.no_grad():
-        found = workload.evaluate(model)
-    numerics.restore(arithmetic_of_training)
+    try:
+        with torch.no_grad():
+            found = workload.evaluate(model)
+    finally:
+        numerics.restore(arithmetic_of_training)
     quality = Quality(
         dict(found.metrics), found.primary, found.higher_is_better, float(found.baseline), found.baseline_name
     )

@@ -49,9 +49,11 @@ def scan_sheet(scan: ScaleScan, environment: Environment, made_at: str) -> Sheet
 
 _DEFINITION = (
     "A value is lost as zero when its magnitude times the scale is at most 2^-25, and as infinity from 65520 on: so "
-    "float16 rounds. The values are those that autocast holds in float16: for every operator that it runs in float16, "
-    "the gradient of the output and its contributions to the gradients of inputs and weights. They were computed in "
-    "float32, so that a loss further up is not propagated: where much is lost, float16 itself can lose more."
+    "float16 rounds. The values are those of every matrix product, convolution, attention and recurrent layer that "
+    "autocast runs in float16: the gradient of its output and its contributions to the gradients of inputs and "
+    "weights. What element-wise operators between them (activations, residual additions, pooling) also hold in float16 "
+    "is not looked at. The gradients were computed in float32, so that a loss further up is not propagated: where much "
+    "is lost, float16 itself can lose more."
 )
 
 

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
+from suite import catalog, profiles
+from suite.decode import decode
+from suite.errors import Unsupported
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
-from suite.measure.flush import _float16_nodes, _Tally, count_gradients, flush_after_training
+from suite.measure.flush import _products, _Tally, count_gradients, flush_after_training
 from suite.readings import FlushShare
 from suite.scale_scan import SCALES
 from suite.spec import OptimizerSpec, Setup
@@ -83,14 +86,14 @@ def test_tensors_larger_than_what_is_counted_at_a_time(monkeypatch: pytest.Monke
 
 
 def nodes(output: Tensor) -> list[str]:
-    return sorted(node.name() for node in _float16_nodes(output.sum()))
+    return [node.name() for node in _products(output.sum())]
 
 
 W = torch.randn(4, 4, requires_grad=True)
 X = torch.randn(2, 3, 4)
 HEADS = torch.randn(1, 2, 3, 4, requires_grad=True)
 
-#: What torch documents as autocast to float16 -> how many products are found in it.
+#: What torch documents as autocast to float16, on CUDA or on a CPU -> how many products are found in it.
 OPERATORS: dict[str, tuple[Callable[[], Tensor], int]] = {
     "linear": (lambda: nn.Linear(4, 5)(X), 1),
     "linear without bias": (lambda: nn.Linear(4, 5, bias=False)(X), 1),
@@ -120,7 +123,7 @@ OPERATORS: dict[str, tuple[Callable[[], Tensor], int]] = {
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_every_operator_that_autocast_makes_float16_is_seen(name: str) -> None:
+def test_every_operator_that_autocast_can_make_float16_is_seen(name: str) -> None:
     compute, expected = OPERATORS[name]
     found = nodes(compute())
     assert len(found) == expected, found
@@ -220,6 +223,115 @@ def test_half_precision_parameters_are_looked_at_in_float32() -> None:
     assert share == FlushShare(scale=1.0, values=2, flushed=2, overflowed=0)
 
 
+class Computing(Written):
+    """The sum of what any function makes of a linear layer 2 → 3 and a batch [1, 2]."""
+
+    def __init__(self, compute: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.compute = compute
+
+    def model(self) -> nn.Module:
+        return nn.Linear(2, 3)
+
+    def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
+        return self.compute(model, batch).sum()
+
+    def looked_at(self) -> int:
+        counts = count_gradients(self, self.model(), torch.tensor([[1.0, 2.0]]), 1, (1.0,))
+        return counts.values + counts.zeros
+
+
+LINEAR = 3 + 6 + 3  # output, weight, bias
+
+
+def in_float32(module: nn.Module, x: Tensor) -> Tensor:
+    """As models keep a delicate part out of autocast."""
+    with torch.autocast("cpu", enabled=False):
+        return module(x.float())
+
+
+@pytest.mark.parametrize(
+    ("compute", "looked_at"),
+    [
+        (lambda linear, x: linear(x), LINEAR),
+        # Of the head, which the loss gives to the layer before it: no value of its own.
+        (lambda linear, x: in_float32(nn.Linear(3, 100), linear(x)), LINEAR),
+        (lambda linear, x: functional.gelu(linear(x)) + in_float32(linear, x), LINEAR),
+        (in_float32, 0),
+    ],
+    ids=["plain", "head in float32", "branch in float32", "all in float32"],
+)
+def test_what_a_model_keeps_out_of_autocast_is_not_looked_at(
+    compute: Callable[[nn.Module, Tensor], Tensor], looked_at: int
+) -> None:
+    assert Computing(compute).looked_at() == looked_at
+
+
+def test_layouts_that_casting_changes_are_matched() -> None:
+    def compute(linear: nn.Module, x: Tensor) -> Tensor:
+        output = linear(torch.cat([x, x], 1).expand(2, 1, 4)[..., 1:3])
+        names.extend(nodes(output))
+        return output
+
+    names: list[str] = []
+    # Output and weight; in float32, the bias is no part of the product.
+    assert Computing(compute).looked_at() == 6 + 6
+    assert names == ["AddmmBackward0", "MmBackward0"]
+
+
+@pytest.mark.parametrize("name", ["mv", "addmv", "addr"])
+def test_what_autocast_casts_on_cuda_only_is_not_looked_at_on_a_cpu(name: str) -> None:
+    with torch.autocast("cpu", torch.float16):
+        (product,) = _products(OPERATORS[name][0]().sum())
+    assert product._input_metadata[0].dtype == torch.float32
+    assert Computing(lambda linear, x: linear(x) + torch.mv(linear.weight, x[0])).looked_at() == LINEAR
+
+
+def otherwise_under_autocast(linear: nn.Module, x: Tensor) -> Tensor:
+    return linear(linear(x)[:, :2]) if torch.is_autocast_enabled("cpu") else linear(x)
+
+
+def wider_under_autocast(linear: nn.Module, x: Tensor) -> Tensor:
+    return linear(torch.cat([x, x]) if torch.is_autocast_enabled("cpu") else x)
+
+
+@pytest.mark.parametrize(("compute", "number"), [(otherwise_under_autocast, 2), (wider_under_autocast, 1)])
+def test_a_model_that_computes_otherwise_under_autocast_is_refused(
+    compute: Callable[[nn.Module, Tensor], Tensor], number: int
+) -> None:
+    workload = Computing(compute)
+    words = f"the {number} products of the forward pass under float16 autocast are not the 1 of the one in float32"
+    with pytest.raises(Unsupported, match=words):
+        workload.looked_at()
+    share, reason = flush_after_training(workload, workload.model(), SETUP, Arithmetic.FP16, None)
+    assert share is None
+    assert reason is not None
+    assert reason.startswith(words)
+
+
+def test_a_model_without_a_float16_product_has_no_share() -> None:
+    workload = Computing(in_float32)
+    assert flush_after_training(workload, workload.model(), SETUP, Arithmetic.FP16, None) == (
+        None,
+        "no matrix product, convolution, attention or recurrent layer was seen to run in float16",
+    )
+
+
+#: Gradients of every product in the smoke profile's step: no built-in model keeps one out of autocast.
+SMOKE = {"gpt": 139_552, "bert": 57_834, "resnet": 143_134, "lstm": 3_725}
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_all_products_of_the_built_in_models_are_looked_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = profiles.load("smoke").workloads[name]
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", setup.onednn)
+    made = catalog.load(catalog.workloads()[name])
+    settings = decode(made.Settings, dict(setup.settings), name)
+    workload = made(settings, batch_size=setup.batch_size, seed=0, device=torch.device("cpu"))
+    counts = count_gradients(workload, workload.model(), next(workload.batches()), 1, (1.0,))
+    assert counts.values + counts.zeros == SMOKE[name]
+
+
 class Stirred(Tiny):
     """A model that a forward pass changes: running statistics, and random numbers for its dropout."""
 
@@ -239,3 +351,17 @@ def test_nothing_is_disturbed() -> None:
     assert all(torch.equal(a, p.grad) for a, p in zip(gradients, model.parameters(), strict=True) if p.grad is not None)
     assert torch.equal(torch.get_rng_state(), random)
     assert numerics.switches() == switches
+
+
+def test_buffers_are_put_back_also_when_the_workload_raises() -> None:
+    class Broken(Stirred):
+        def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+            super().loss(model, batch)
+            raise RuntimeError("the workload broke")
+
+    workload = Broken(TinySettings(), batch_size=8, seed=0, device=torch.device("cpu"))
+    model = workload.model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(RuntimeError, match="the workload broke"):
+        count_gradients(workload, model, next(workload.batches()), 1, SCALES)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

@@ -7,6 +7,7 @@ import torch
 from ampmark_tiny import Tiny, TinySettings
 
 from suite.decode import decode, encode
+from suite.errors import Unsupported
 from suite.measure import precision as modes
 from suite.measure.device import Hardware
 from suite.measure.instruments import Instruments
@@ -52,10 +53,22 @@ def test_each_look_is_at_the_batch_that_is_trained_on_next() -> None:
 
     seen: list[float] = []
     scan_scales(SPEC, lambda: Remembering(TinySettings(), batch_size=8, seed=3, device=CPU), CPU, lambda name: None)
-    # Every look is followed by two steps of two micro-batches each, and its batch is the first of them.
-    looks, firsts = seen[:-1:5], seen[1::5]
-    assert len(looks) == len(firsts) == 8
-    assert looks == firsts
+    # Every look is two passes, under autocast and in float32; then come two steps of two micro-batches each, and the
+    # batch of the look is the first of them.
+    under_autocast, in_float32, firsts = seen[:-2:6], seen[1:-2:6], seen[2::6]
+    assert len(under_autocast) == len(in_float32) == len(firsts) == 8
+    assert under_autocast == in_float32 == firsts
+
+
+def test_a_model_that_cannot_be_matched_under_autocast_is_refused() -> None:
+    class Otherwise(Tiny):
+        def loss(self, model, batch):  # type: ignore[no-untyped-def]
+            once = super().loss(model, batch)
+            return once + super().loss(model, batch) if torch.is_autocast_enabled("cpu") else once
+
+    made = Otherwise(TinySettings(), batch_size=8, seed=3, device=CPU)
+    with pytest.raises(Unsupported, match="the 2 products of the forward pass under float16 autocast are not the 1 of"):
+        scan_scales(SPEC, lambda: made, CPU, lambda name: None)
 
 
 def test_a_run_shorter_than_the_looks_is_looked_at_once_a_step() -> None:
