@@ -11,13 +11,14 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from suite import catalog, profiles
 from suite.decode import decode
 from suite.measure.device import Arithmetic
 from suite.measure.loop import train
 from suite.measure.numerics import pin_arithmetic
-from suite.measure.optimizer import make_optimizer
+from suite.measure.optimizer import make_optimizer, schedule_factor
 from suite.measure.precision import Precision
 from suite.spec import Setup
 from workloads.base import Workload
@@ -100,6 +101,9 @@ class Pair:
     def _bare_block(self) -> None:
         meter = BothClocks()
         batches = self.workload.batches()
+        for group in self.optimizer.param_groups:
+            group["initial_lr"] = self.setup.optimizer.learning_rate  # the suite has left a later one in its place
+        schedule = LambdaLR(self.optimizer, lambda step: schedule_factor(self.setup.schedule, step, self.setup.steps))
         for _ in range(self.setup.steps):
             with self._autocast():
                 loss = self.workload.loss(self.model, next(batches))
@@ -108,6 +112,7 @@ class Pair:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.setup.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad()
+            schedule.step()
             meter.mark()
         self.bare.add(meter.marks)
 

@@ -3,6 +3,10 @@
 One thread, and the gate is on the processor time of that thread: on a CPU nothing in a step waits, so this is the whole
 cost, and it does not move with whatever else runs on the machine, as the wall clock does. Both ratios are kept in
 pytest-benchmark's `extra_info`. A percent of a step of ten milliseconds needs hundreds of steps a side to be seen.
+
+The ResNet is the cell that pays: it does not clip, so the gradient norm, from which "0 overflows" is known, is work
+that its bare loop does not do (about 0.1 ms, 1 % of its bf16 step). The bf16 LSTM is left out:
+most CPUs emulate it, at a step so long that nothing shows.
 """
 
 from __future__ import annotations
@@ -18,7 +22,11 @@ from suite.measure import precision as modes
 from suite.measure.precision import Precision
 
 ROUNDS = 60
-LARGEST_RATIO = 1.01
+LARGEST_RATIO = {"fp32": 1.01, "bf16": 1.02}
+CELLS = [
+    *((name, modes.FP32) for name in ("gpt", "bert", "resnet", "lstm")),
+    *((name, modes.BF16) for name in ("gpt", "bert", "resnet")),
+]
 
 
 @pytest.fixture

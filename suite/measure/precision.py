@@ -115,7 +115,7 @@ class Precision:
     def policy(self, device: torch.device, steps: int, scaler: ScalerSpec, clip_norm: float | None) -> Policy:
         """A fresh policy for one trial of `steps` optimizer steps."""
         scaling: Scaling = (
-            NoScaling(device, steps)
+            NoScaling()
             if self.scaling == "none"
             else GradientScaling(
                 device,
@@ -167,7 +167,7 @@ class TrainingPolicy:
         self._scaling.step(optimizer, norm)
 
     def trace(self) -> ScaleTrace:
-        return self._scaling.trace()
+        return self._scaling.trace(self.gradient_norms())
 
     def gradient_norms(self) -> tuple[float, ...]:
         return tuple(self._norms[: self._step].tolist())

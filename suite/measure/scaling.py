@@ -12,6 +12,7 @@ The tensors sit in GradScaler's private `_per_optimizer_states`; `tests/measure/
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -49,8 +50,11 @@ class Scaling(Protocol):
         """Update the parameters (or not), then the scale, and record the step."""
         ...
 
-    def trace(self) -> ScaleTrace:
-        """Read the record; waits for the device, so call it once, after the run."""
+    def trace(self, gradient_norms: Sequence[float]) -> ScaleTrace:
+        """Read the record; waits for the device, so call it once, after the run.
+
+        `gradient_norms` are what `step` was given.
+        """
         ...
 
 
@@ -61,10 +65,6 @@ class NoScaling:
     sum of squares leaves float32's range, at a norm above 1.8e19, where training is over as well).
     """
 
-    def __init__(self, device: torch.device, steps: int) -> None:
-        self._norms = torch.zeros(steps, device=device)
-        self._step = 0
-
     def scale(self, loss: Tensor) -> Tensor:
         return loss
 
@@ -72,12 +72,10 @@ class NoScaling:
         return None
 
     def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
-        self._norms[self._step].copy_(gradient_norm)
-        self._step += 1
         optimizer.step()
 
-    def trace(self) -> ScaleTrace:
-        overflowed = tuple(not math.isfinite(norm) for norm in self._norms[: self._step].tolist())
+    def trace(self, gradient_norms: Sequence[float]) -> ScaleTrace:
+        overflowed = tuple(not math.isfinite(norm) for norm in gradient_norms)
         return ScaleTrace(overflowed, None, None, skips_overflow=False)
 
 
@@ -108,7 +106,7 @@ class GradientScaling:
         self._scaler.step(optimizer)
         self._scaler.update()
 
-    def trace(self) -> ScaleTrace:
+    def trace(self, gradient_norms: Sequence[float]) -> ScaleTrace:
         return self._scaler.trace()
 
 
