@@ -2,7 +2,8 @@
 
 One thread, and the gate is on the processor time of that thread: on a CPU nothing in a step waits, so this is the whole
 cost, and it does not move with whatever else runs on the machine, as the wall clock does. Both ratios are kept in
-pytest-benchmark's `extra_info`. A percent of a step of ten milliseconds needs hundreds of steps a side to be seen.
+pytest-benchmark's `extra_info`. A percent of a step of ten milliseconds needs hundreds of steps a side to be seen, and
+where a model lies in memory moves its ratio by a percent either way: the median over several models counts.
 
 The ResNet is the cell that pays: it does not clip, so the gradient norm, from which "0 overflows" is known, is work
 that its bare loop does not do (about 0.1 ms, 1 % of its bf16 step). The bf16 LSTM is left out:
@@ -11,6 +12,8 @@ most CPUs emulate it, at a step so long that nothing shows.
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +24,9 @@ from loops import Pair
 from suite.measure import precision as modes
 from suite.measure.precision import Precision
 
-ROUNDS = 60
+MODELS = 5
+ROUNDS = 15
+"""Of each model."""
 LARGEST_RATIO = {"fp32": 1.01, "bf16": 1.02}
 CELLS = [
     *((name, modes.FP32) for name in ("gpt", "bert", "resnet", "lstm")),
@@ -42,8 +47,11 @@ def one_thread() -> Iterator[None]:
 def test_the_window_costs_at_most_a_percent_more_than_a_bare_loop(
     benchmark: Any, name: str, precision: Precision
 ) -> None:
-    pair = Pair(name, precision)
-    benchmark.pedantic(pair.round, rounds=ROUNDS, warmup_rounds=1)
-    benchmark.extra_info |= {f"{clock}_ratio": pair.ratio(clock) for clock in ("wall", "thread")}
+    pairs = [Pair(name, precision) for _ in range(MODELS)]
+    turns = itertools.cycle(pairs)
+    benchmark.pedantic(lambda: next(turns).round(), rounds=MODELS * ROUNDS, warmup_rounds=MODELS)
+    ratios = {clock: sorted(pair.ratio(clock) for pair in pairs) for clock in ("wall", "thread")}
+    benchmark.extra_info |= {f"{clock}_ratio": statistics.median(found) for clock, found in ratios.items()}
+    benchmark.extra_info["spread"] = ratios["thread"][-1] - ratios["thread"][0]
     print(f"\n{name} {precision.name}: " + ", ".join(f"{k} {v:.4f}" for k, v in benchmark.extra_info.items()))
-    assert pair.ratio("thread") <= LARGEST_RATIO[precision.name]
+    assert benchmark.extra_info["thread_ratio"] <= LARGEST_RATIO[precision.name]
