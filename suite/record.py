@@ -139,12 +139,12 @@ class Attestation:
     """Heavy operators of one training step by name and input type, e.g. `{"aten.addmm/float16": 8}`."""
     probe_errors: Mapping[str, float]
     """Relative error of a seeded product against float64, by operator; it tells TF32 from IEEE float32."""
-    flops: Mapping[str, int] = field(default_factory=dict)
-    """Floating-point operations of those operators by input type; empty where they were not weighed."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """torch's precision switches, read back after the run, and what else the precision says of the model it made."""
     parameter_types: Mapping[str, int] = field(default_factory=dict)
     """Number of parameters (elements, trained or not) by the type they are kept in: `{"bfloat16": 411904}`."""
+    flops: Mapping[str, int] = field(default_factory=dict)
+    """Floating-point operations of the heavy operators by input type; empty where they were not weighed."""
 
 
 @dataclass(frozen=True)
