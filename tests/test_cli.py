@@ -313,7 +313,10 @@ def test_ctrl_c_keeps_what_finished_and_resume_completes_it(tmp_path: Path, caps
     command = [sys.executable, "-m", "suite", "run", "--profile", str(profile), "--repeats", "3", "--precision", "fp32"]
     path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parent / "plugin")])
     environment = dict(os.environ) | {"PYTHONPATH": path, "AMPMARK_HOME": str(tmp_path)}
+    # A shell starts what it runs in the background with this signal ignored, and children inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, inherited)
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("tiny-fp32-s0-r0"):
