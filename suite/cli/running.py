@@ -72,6 +72,13 @@ def run(
         except api.RunInterruptedError as interruption:
             display.interrupted(interruption.run)
             raise typer.Exit(130) from None
+    _say(finished, place, as_json)
+    broken = [outcome for outcome in finished.trials["outcome"] if Outcome(outcome).broken]
+    raise typer.Exit(4 if broken else 0)
+
+
+def _say(finished: store.Run, place: Home, as_json: bool) -> None:
+    """The table and where the report is; the table first, for it is there even if the report cannot be written."""
     if not as_json:
         terminal.print_run(finished)
     page = api.report(finished, home=place)
@@ -79,8 +86,6 @@ def run(
         print_json({"run": finished.info.run, "report": str(page), "trials": rows(finished.trials)})
     else:
         print(f"\nreport: {page}")
-    broken = [outcome for outcome in finished.trials["outcome"] if Outcome(outcome).broken]
-    raise typer.Exit(4 if broken else 0)
 
 
 def _seeds(text: str | None) -> list[int]:
