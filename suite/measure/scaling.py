@@ -46,14 +46,14 @@ class Scaling(Protocol):
         """Bring the gradients back to their true size, or say (float32 `[]`) by which factor they stay too large."""
         ...
 
-    def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
+    def step(self, optimizer: Optimizer) -> None:
         """Update the parameters (or not), then the scale, and record the step."""
         ...
 
     def trace(self, gradient_norms: Sequence[float]) -> ScaleTrace:
         """Read the record; waits for the device, so call it once, after the run.
 
-        `gradient_norms` are what `step` was given.
+        `gradient_norms` are the global norms of the same steps.
         """
         ...
 
@@ -71,7 +71,7 @@ class NoScaling:
     def unscale(self, optimizer: Optimizer) -> Tensor | None:
         return None
 
-    def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
+    def step(self, optimizer: Optimizer) -> None:
         optimizer.step()
 
     def trace(self, gradient_norms: Sequence[float]) -> ScaleTrace:
@@ -102,7 +102,7 @@ class GradientScaling:
         self._scaler.unscale_(optimizer)
         return None
 
-    def step(self, optimizer: Optimizer, gradient_norm: Tensor) -> None:
+    def step(self, optimizer: Optimizer) -> None:
         self._scaler.step(optimizer)
         self._scaler.update()
 
