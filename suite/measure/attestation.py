@@ -19,14 +19,23 @@ __all__ = ["attest", "objection"]
 
 
 def attest(
-    workload: Workload, model: nn.Module, policy: Policy, device: torch.device, precision: Precision
+    workload: Workload,
+    model: nn.Module,
+    policy: Policy,
+    device: torch.device,
+    precision: Precision,
+    called: nn.Module | None = None,
 ) -> Attestation:
-    """One untimed step under the census, then the probe; the model is not used afterwards."""
+    """One untimed step under the census, then the probe; the model is not used afterwards.
+
+    `called` is what the training loop called in the model's place: torch.compile's module, whose operators are then
+    those that the compiled code calls.
+    """
     model.train()
     model.zero_grad(set_to_none=True)
     with Census() as census:
         with policy.context():
-            loss = workload.loss(model, next(workload.batches()))
+            loss = workload.loss(model if called is None else called, next(workload.batches()))
         loss.backward()
     errors = numerics.probe(census.operations, policy.context, device, precision.probed)
     return Attestation(

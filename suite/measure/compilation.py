@@ -1,10 +1,9 @@
 """torch.compile around a trial: what is compiled, when, into how many graphs, and at what cost in time.
 
 Only the model's forward, and with it its backward, runs compiled; the loss outside the model, clipping and the
-optimizer are as in the eager rows. The module that torch.compile returns is used by the training loop alone: digests,
-optimizer, evaluation and attestation hold the original, whose parameters are the same and whose names have no
-`_orig_mod.` before them. So the attestation's census is of the eager step, from whose operators, types and switches the
-compiler starts; held-out quality is computed eagerly, in float32, as in every row.
+optimizer are as in the eager rows. The module that torch.compile returns is used by the training loop and by the
+attested step; digests, optimizer and evaluation hold the original, whose parameters are the same and whose names have
+no `_orig_mod.` before them. Held-out quality is computed eagerly, in float32, as in every row.
 
 Every trial compiles from nothing, in a cache folder of its own: otherwise the first trial of a cell would pay for the
 next ones, and its seconds would not be comparable. What cannot be compiled is an error, never a silent eager run.

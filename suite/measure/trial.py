@@ -110,7 +110,7 @@ def run_trial(
     bench.keep(record)
     diverged = diverged or _worthless(record.quality)
     bench.phase("attesting the precision")
-    attestation = attest(workload, model, policy, bench.device, precision)
+    attestation = attest(workload, model, policy, bench.device, precision, execution.model)
     flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
     record = replace(record, attestation=attestation, flush=flush, flush_reason=flush_reason)
     return replace(record, **_verdict(objection(attestation, precision, settings), diverged))

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite.errors import CompilationUnsupported
+from suite.measure.census import Census
 from suite.measure.compilation import Compiled, Eager, compiling_from_nothing, execution_of, require_compiler
 from suite.measure.digests import digest_of_state
 from suite.readings import Compilation
@@ -169,3 +171,54 @@ def test_an_eager_trial_gets_no_folder() -> None:
     before = dict(os.environ)
     with compiling_from_nothing(False):
         assert dict(os.environ) == before
+
+
+class Fused(nn.Module):
+    """Eager, its sum and its square are operators of their own; compiled they are one generated kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.second(self.first(x).relu() + 1.0).square()
+        return result
+
+
+class Everything(TorchDispatchMode):
+    """Every operator that runs, by name, through compiled code as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    ignore_compile_internals = Census.ignore_compile_internals
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_census_of_a_compiled_step_is_of_the_compiled_code() -> None:
+    """The contract with torch (checked with 2.9.1 and 2.14.1): a census is looked through and not compiled around."""
+    execution = Compiled(Fused())
+    x = torch.randn(8, 16)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = execution.model(x).float().mean()
+        loss.backward()
+
+    with compiling_from_nothing(True):
+        step()
+        with Census() as census:
+            step()
+        with Everything() as everything:
+            step()
+    found, _ = execution.finish()
+    assert (found.graphs, found.graph_breaks) == (1, 0)
+    # Two products forward, two for their weights and one for the first one's output backward.
+    assert census.operations == {"aten.addmm/bfloat16": 2, "aten.mm/bfloat16": 3}
+    assert dict(census.flops) == {"bfloat16": 5 * 2 * 8 * 16 * 16}
+    assert "aten.mm.out" in everything.names
+    assert not {"aten.relu.default", "aten.threshold_backward.default"} & set(everything.names)
