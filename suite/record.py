@@ -145,6 +145,8 @@ class Attestation:
     """Number of parameters (elements, trained or not) by the type they are kept in: `{"bfloat16": 411904}`."""
     flops: Mapping[str, int] = field(default_factory=dict)
     """Floating-point operations of the heavy operators by input type; empty where they were not weighed."""
+    kernels: Mapping[str, int] = field(default_factory=dict)
+    """oneDNN's kernels of the same step, on a CPU: `{"convolution backward_weights f16 ref:any": 9}`."""
 
 
 @dataclass(frozen=True)

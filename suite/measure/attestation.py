@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from suite.evidence import effective_precision, fulfils
 from suite.measure import numerics
 from suite.measure.census import Census
+from suite.measure.kernels import reported_kernels
 from suite.measure.precision import Policy, Precision
 from suite.record import Attestation
 from workloads.base import Workload
@@ -25,6 +27,7 @@ def attest(
     device: torch.device,
     precision: Precision,
     called: nn.Module | None = None,
+    reported: Callable[[torch.device], AbstractContextManager[Counter[str]]] = reported_kernels,
 ) -> Attestation:
     """One untimed step under the census, then the probe; the model is not used afterwards.
 
@@ -33,7 +36,7 @@ def attest(
     """
     model.train()
     model.zero_grad(set_to_none=True)
-    with Census() as census:
+    with reported(device) as kernels, Census() as census:
         with policy.context():
             loss = workload.loss(model if called is None else called, next(workload.batches()))
         loss.backward()
@@ -45,6 +48,7 @@ def attest(
         probe_errors=errors,
         settings=census.settings | dict(precision.details(model)),
         parameter_types=parameter_types(model),
+        kernels=dict(kernels),
     )
 
 

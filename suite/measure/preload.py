@@ -7,10 +7,12 @@ threads of their own while they are imported; those do not survive the fork, and
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import signal
+import threading
 
 # Ctrl-C is meant for the run, which ends this process by closing its pipe; here it would only print a traceback.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -30,6 +32,11 @@ for _variable in (
 # transformers imports torchao where it is installed, and torch 2.14 then logs, on the user's terminal, that torchao
 # 0.18 registers two enumerations in a way that will end.
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
+
+# torch.compile draws a progress bar that nobody sees, and tqdm shares a lock between processes for it, which Python
+# calls leaked, on the user's terminal, when a trial has ended.
+with contextlib.suppress(ModuleNotFoundError):
+    importlib.import_module("tqdm").tqdm.set_lock(threading.RLock())
 
 _HEAVY_MODULES = (
     "torch",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,12 +27,13 @@ from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
 from suite.measure.flush import flush_after_training
 from suite.measure.instruments import Instruments, Observed
+from suite.measure.kernels import by_reference, reported_kernels
 from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
 from suite.measure.window import first_observed
-from suite.record import Caution, Outcome, Quality, TrialRecord
+from suite.record import Attestation, Caution, Outcome, Quality, TrialRecord
 from suite.spec import TrialSpec
 from workloads.base import Cost, Workload, derive_seed
 
@@ -48,6 +51,8 @@ class Bench:
     """None takes the device's own."""
     compile_backend: str = "inductor"
     """What torch.compile compiles with, where the spec asks for it."""
+    reported_kernels: Callable[[torch.device], AbstractContextManager[Counter[str]]] = reported_kernels
+    """Counts oneDNN's kernels of a step."""
     phase: Callable[[str], None] = lambda name: None
     """Told when a phase begins; never called inside the loop."""
     keep: Callable[[TrialRecord], None] = lambda record: None
@@ -110,9 +115,9 @@ def run_trial(
     bench.keep(record)
     diverged = diverged or _worthless(record.quality)
     bench.phase("attesting the precision")
-    attestation = attest(workload, model, policy, bench.device, precision, execution.model)
+    attestation = attest(workload, model, policy, bench.device, precision, execution.model, bench.reported_kernels)
     flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
-    record = replace(record, attestation=attestation, flush=flush, flush_reason=flush_reason)
+    record = replace(_attested(record, attestation, precision), flush=flush, flush_reason=flush_reason)
     return replace(record, **_verdict(objection(attestation, precision, settings), diverged))
 
 
@@ -131,6 +136,15 @@ def _around(observed: Observed, compile_cautions: tuple[Caution, ...]) -> dict[s
         "hardware": observed.hardware,
         "cautions": observed.cautions + compile_cautions,
     }
+
+
+def _attested(record: TrialRecord, attestation: Attestation, precision: Precision) -> TrialRecord:
+    """The record with its evidence; emulated also where only the kernels that ran show it."""
+    record = replace(record, attestation=attestation)
+    shown = by_reference(attestation.kernels, precision.arithmetic)
+    if record.emulation is not None or shown is None:
+        return record
+    return replace(record, outcome=Outcome.EMULATED, reason=shown, emulation=shown)
 
 
 def _worthless(quality: Quality | None) -> tuple[None, str] | None:
