@@ -374,7 +374,7 @@ def test_an_error_in_ampmark_itself_is_never_the_status_of_a_regression(
     def broken(*arguments: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr("suite.terminal.print_run", broken)
+    monkeypatch.setattr("suite.cli.looking.print_run", broken)
     assert ampmark("show", "--home", home) == 2
     assert "an error in ampmark itself (RuntimeError: unforeseen)" in capsys.readouterr().err
 

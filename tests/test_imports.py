@@ -29,9 +29,8 @@ ALLOWED = {
     "suite.verification": "suite.errors suite.record suite.replay suite.runner suite.spec suite.store",
     "suite.rows": "suite.decode suite.readings suite.record",
     "suite.catalog": "suite.decode suite.errors",
-    "suite.scale_scan": "suite.spec",
-    "suite.underflow": "suite.scale_scan suite.spec",
-    "suite.underflow_findings": "suite.record suite.rows suite.underflow",
+    "suite.loss_scale.scan": "suite.spec",
+    "suite.loss_scale": "suite.loss_scale suite.record suite.rows suite.spec",
     "suite.profiles": "suite.decode suite.errors suite.spec",
     "suite.files": "suite.errors suite.record pandas",
     # Inside its function, in the worker's process: the bridge to the measuring half.
@@ -42,13 +41,12 @@ ALLOWED = {
     "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
     "numpy pandas scipy statsmodels",
     "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows "
-    "suite.scale_scan suite.spec suite.store suite.underflow suite.underflow_findings jinja2 markupsafe "
-    "pandas vl_convert",
+    "suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",
     "suite.measure": "suite.checks suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings "
-    "suite.record suite.scale_scan suite.spec torch torchao pynvml workloads.base",
+    "suite.record suite.loss_scale.scan suite.spec torch torchao pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.
@@ -56,10 +54,7 @@ OUTER = {
     "suite",
     "suite.__main__",
     "suite.api",
-    "suite.check_tables",
     "suite.cli",
-    "suite.progress",
-    "suite.scale_tables",
     "suite.terminal",
 }
 
@@ -77,13 +72,13 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide the direction"
             # `from suite import store` imports suite.store.
-            packages = ("suite", "suite.measure", "suite.judge", "suite.cli")
+            packages = ("suite", "suite.measure", "suite.judge", "suite.cli", "suite.loss_scale", "suite.terminal")
             found |= {f"{node.module}.{a.name}" if node.module in packages else str(node.module) for a in node.names}
     return {name for name in found if name.partition(".")[0] not in STANDARD}
 
 
 def _allowed(module: str) -> list[str]:
-    if module in OUTER or module.startswith("suite.cli."):
+    if module in OUTER or module.startswith(("suite.cli.", "suite.terminal.")):
         return [
             "rich",
             "typer",

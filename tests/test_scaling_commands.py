@@ -13,9 +13,9 @@ from test_cli import PROFILE, ampmark
 from test_scale_scan import point, scan
 from test_underflow import MARKOV, outcome
 
+from suite.loss_scale.findings import judge
 from suite.record import Outcome
-from suite.scale_tables import print_scan, print_underflow
-from suite.underflow_findings import judge
+from suite.terminal.loss_scales import print_scan, print_underflow
 
 
 @pytest.fixture

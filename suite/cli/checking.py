@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
-from suite import api, check_tables, runner, store, verification
+from suite import api, runner, store, verification
 from suite.cli.options import HomeOption, JsonOption, command_text, print_json
 from suite.decode import encode, nearest
 from suite.errors import UsageError
 from suite.home import Home
-from suite.progress import RunDisplay
 from suite.record import Outcome, TrialRecord
 from suite.replay import Conclusion, Verification
 from suite.spec import LONGEST_SECONDS
+from suite.terminal.checks import print_self_check, print_verifications
+from suite.terminal.progress import RunDisplay
 
 __all__ = ["selfcheck", "verify"]
 
@@ -55,7 +56,7 @@ def verify(
     if as_json:
         print_json({"run": info.run, "counts": {str(key): counts[key] for key in Conclusion}, "trials": encode(found)})
     else:
-        check_tables.print_verifications(info.run, found)
+        print_verifications(info.run, found)
     if all(item.conclusion is Conclusion.SKIPPED for item in found):
         raise UsageError(f"run {info.run} has nothing to verify: none of these trials has numbers; choose others.")
     raise typer.Exit(4 if any(item.conclusion.failed for item in found) else 0)
@@ -108,7 +109,7 @@ def selfcheck(
     if as_json:
         print_json(encode(checked) | {"headline": checked.headline})
     else:
-        check_tables.print_self_check(checked)
+        print_self_check(checked)
     broken = any(Outcome(outcome).broken for outcome in finished.trials["outcome"])
     raise typer.Exit(4 if checked.alarmed or broken else 0)
 

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from suite import api, terminal
+from suite import api
 from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, load, print_json
 from suite.decode import encode, nearest
 from suite.errors import UsageError
 from suite.home import Home
+from suite.terminal.runs import print_baselines, print_verdicts
 
 __all__ = ["baseline", "compare", "gate", "report"]
 
@@ -90,7 +91,7 @@ def list_baselines(home: HomeOption = None, as_json: JsonOption = False) -> None
     if as_json:
         print_json([encode(approval) for approval in approvals])
     else:
-        terminal.print_baselines(approvals)
+        print_baselines(approvals)
 
 
 def _fail_on(text: str) -> frozenset[str]:
@@ -106,4 +107,4 @@ def _say(verdicts: Any, as_json: bool) -> None:
     if as_json:
         print_json(encode(verdicts) | {"headline": verdicts.headline})
     else:
-        terminal.print_verdicts(verdicts)
+        print_verdicts(verdicts)

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from suite import catalog, profiles, store, terminal
+from suite import catalog, profiles, store
 from suite.cli.options import HomeOption, JsonOption, load, print_json, rows
 from suite.decode import encode
 from suite.emissions import check_factor, emission_lines, with_emissions
 from suite.home import Home
+from suite.terminal.runs import print_list, print_run
 
 __all__ = ["list_", "show"]
 
@@ -31,7 +32,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
             }
         )
     else:
-        terminal.print_list(runs, catalog.workloads(), catalog.precisions(), profiles.available())
+        print_list(runs, catalog.workloads(), catalog.precisions(), profiles.available())
 
 
 def show(
@@ -52,6 +53,6 @@ def show(
         given = {} if factor is None else {"grams_co2e_per_kwh": factor}
         print_json({"run": encode(loaded.info), **given, "trials": rows(trials)})
         return
-    terminal.print_run(loaded)
+    print_run(loaded)
     for line in [] if factor is None else emission_lines(trials, factor):
         print(line)

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from suite import api, store, terminal
+from suite import api, store
 from suite.cli.options import HomeOption, JsonOption, command_text, print_json, rows
 from suite.errors import UsageError
 from suite.home import Home
-from suite.progress import RunDisplay
 from suite.record import Outcome
+from suite.terminal.progress import RunDisplay
+from suite.terminal.runs import print_run
 
 __all__ = ["run"]
 
@@ -80,7 +81,7 @@ def run(
 def _say(finished: store.Run, place: Home, as_json: bool) -> None:
     """The table and where the report is; the table first, for it is there even if the report cannot be written."""
     if not as_json:
-        terminal.print_run(finished)
+        print_run(finished)
     page = api.report(finished, home=place)
     if as_json:
         print_json({"run": finished.info.run, "report": str(page), "trials": rows(finished.trials)})

@@ -14,14 +14,14 @@ from suite import api, runner
 from suite.cli.options import HomeOption, JsonOption, print_json
 from suite.decode import decode, encode
 from suite.home import Home
-from suite.progress import RunDisplay
+from suite.loss_scale.findings import Found, headline, judge
+from suite.loss_scale.scan import SCALES, ScaleScan, scale_window
+from suite.loss_scale.underflow import underflow_plan
 from suite.record import TrialRecord
 from suite.runner import Finished, Machine
-from suite.scale_scan import SCALES, ScaleScan, scale_window
-from suite.scale_tables import print_scan, print_underflow
 from suite.spec import Setup, TrialSpec
-from suite.underflow import underflow_plan
-from suite.underflow_findings import Found, headline, judge
+from suite.terminal.loss_scales import print_scan, print_underflow
+from suite.terminal.progress import RunDisplay
 
 __all__ = ["demo", "scan_scale", "underflow"]
 

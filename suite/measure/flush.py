@@ -33,11 +33,11 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from suite.errors import Unsupported
+from suite.loss_scale.scan import GradientCounts
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
 from suite.readings import FlushShare
-from suite.scale_scan import GradientCounts
 from suite.spec import Setup
 from workloads.base import Workload
 

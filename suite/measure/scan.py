@@ -8,13 +8,13 @@ from itertools import islice
 import torch
 from torch import nn
 
+from suite.loss_scale.scan import SCALES, ScalePoint, ScaleScan
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.flush import count_gradients
 from suite.measure.loop import train
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import FP32
-from suite.scale_scan import SCALES, ScalePoint, ScaleScan
 from suite.spec import TrialSpec
 from workloads.base import Workload, derive_seed
 

@@ -5,6 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from suite.loss_scale.scan import (
+    LARGEST_FLUSHED_SHARE,
+    OVERFLOW_MARGIN,
+    SCALES,
+    ScaleScan,
+    ScaleWindow,
+    power,
+    scale_window,
+)
 from suite.record import Environment
 from suite.report import numbers
 from suite.report.axes import Axis
@@ -12,7 +21,6 @@ from suite.report.charts import COLOURS, DASHES
 from suite.report.drawing import BAND, INK, ON_TOP, Spec, axis_of, draw, layer, scale
 from suite.report.sheet import Figure, Sheet, machine_table
 from suite.report.tables import Table
-from suite.scale_scan import LARGEST_FLUSHED_SHARE, OVERFLOW_MARGIN, SCALES, ScaleScan, ScaleWindow, power, scale_window
 
 __all__ = ["scan_chart", "scan_sheet"]
 

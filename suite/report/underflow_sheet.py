@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from suite.loss_scale.findings import RULE, Found, Row, headline
+from suite.loss_scale.underflow import Experiment
 from suite.record import Environment
 from suite.report import numbers
 from suite.report.charts import loss_chart
@@ -12,8 +14,6 @@ from suite.report.drawing import draw
 from suite.report.sheet import Figure, Sheet, machine_table
 from suite.report.tables import Table
 from suite.report.traces import Series
-from suite.underflow import Experiment
-from suite.underflow_findings import RULE, Found, Row, headline
 
 __all__ = ["underflow_sheet"]
 

@@ -18,11 +18,11 @@ from transformers.pytorch_utils import Conv1D
 from suite import catalog, profiles
 from suite.decode import decode
 from suite.errors import Unsupported
+from suite.loss_scale.scan import SCALES
 from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.flush import _products, _Tally, count_gradients, flush_after_training
 from suite.readings import FlushShare
-from suite.scale_scan import SCALES
 from suite.spec import OptimizerSpec, Setup
 from workloads.base import Cost, Evaluation
 

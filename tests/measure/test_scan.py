@@ -8,13 +8,13 @@ from ampmark_tiny import Tiny, TinySettings
 
 from suite.decode import decode, encode
 from suite.errors import Unsupported
+from suite.loss_scale.scan import ScaleScan
 from suite.measure import precision as modes
 from suite.measure.device import Hardware
 from suite.measure.instruments import Instruments
 from suite.measure.scan import scan_scales
 from suite.measure.trial import Bench, run_trial
 from suite.measure.worker import run_job
-from suite.scale_scan import ScaleScan
 from suite.spec import OptimizerSpec, ScalerSpec, Setup, TrialSpec
 
 CPU = torch.device("cpu")

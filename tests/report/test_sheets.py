@@ -13,14 +13,14 @@ from test_scale_scan import point, scan
 from test_underflow import MARKOV, outcome
 
 from suite.errors import UnwritableResults
+from suite.loss_scale.findings import judge
+from suite.loss_scale.scan import ScaleScan, scale_window
 from suite.record import Outcome, TrialRecord
 from suite.report.drawing import draw
 from suite.report.scan_sheet import profile_sentences, scan_chart, scan_sheet
 from suite.report.sheet import Sheet, write_sheet
 from suite.report.underflow_sheet import underflow_sheet
-from suite.scale_scan import ScaleScan, scale_window
 from suite.spec import ScalerSpec
-from suite.underflow_findings import judge
 
 MADE_AT = "2026-01-02 03:04 UTC"
 HOSTILE = '<script>alert(1)</script>{{7*7}}"></svg>\u202e'

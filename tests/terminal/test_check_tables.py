@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from suite.check_tables import print_self_check, print_verifications
 from suite.judge.selfcheck import CellNoise, SelfCheck
 from suite.replay import Conclusion, Verification
+from suite.terminal.checks import print_self_check, print_verifications
 
 Capture = pytest.CaptureFixture[str]
 

@@ -1,4 +1,4 @@
-"""What `scan-scale` and `demo underflow` show on the terminal. rich does the drawing."""
+"""What `scan-scale` and `demo underflow` show on the terminal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from suite.scale_scan import SCALES, ScaleScan, power, scale_window
-from suite.terminal import number
-from suite.underflow_findings import RULE, Found, headline
+from suite.loss_scale.findings import RULE, Found, headline
+from suite.loss_scale.scan import SCALES, ScaleScan, power, scale_window
+from suite.terminal.console import number
 
 __all__ = ["print_scan", "print_underflow"]
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import records
 
+from suite.loss_scale.findings import headline, judge
+from suite.loss_scale.underflow import EXPERIMENTS, MODES, Verdict, underflow_plan
 from suite.readings import FlushShare
 from suite.record import Outcome, TrialRecord
 from suite.runner import Finished, run_plan, survey
 from suite.spec import TrialSpec
-from suite.underflow import EXPERIMENTS, MODES, Verdict, underflow_plan
-from suite.underflow_findings import headline, judge
 
 MARKOV = EXPERIMENTS[:1]
 WEIGHT = MARKOV[0].loss_weight

@@ -1,4 +1,4 @@
-"""What `verify` and `selfcheck` show on the terminal. rich does the drawing."""
+"""What `verify` and `selfcheck` show on the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from suite.replay import Conclusion, Verification
-from suite.terminal import plain_console
+from suite.terminal.console import plain_console
 
 if TYPE_CHECKING:
     from suite.judge.selfcheck import CellNoise, SelfCheck

@@ -1,29 +1,25 @@
-"""The tables a person sees on the terminal. rich does the drawing."""
+"""Runs, their verdicts, and baselines as tables."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.record import Outcome
 from suite.store import Run, RunInfo
+from suite.terminal.console import milliseconds, number, plain_console
 
 if TYPE_CHECKING:
     from suite.judge.baseline import Approval
 
 __all__ = [
-    "milliseconds",
-    "number",
-    "plain_console",
     "print_baselines",
     "print_list",
     "print_run",
@@ -169,13 +165,6 @@ def print_baselines(approvals: Iterable[Approval]) -> None:
     plain_console().print(table)
 
 
-def plain_console() -> Console:
-    """Standard output for text that is not ours to interpret."""
-    # Reasons and names are other people's text, and [/] or :x: in them is no markup.
-    # Where there is no terminal there is no width either: the table then has room for its longest words.
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
-
-
 def _memory_layer(trials: Any) -> tuple[str, str]:
     """The column that every cell of the table shows, and its title: the nearest to the model that there is."""
     layers = {"peak_allocated_bytes": "peak allocated", "peak_device_bytes": "peak on device"}
@@ -246,13 +235,3 @@ def _missing(value: Any) -> bool:
     import pandas as pd
 
     return bool(pd.isna(value))
-
-
-def milliseconds(seconds: float) -> str:
-    """`8.86 ms`, or a dash."""
-    return number(seconds) if math.isnan(seconds) else f"{number(seconds * 1e3)} ms"
-
-
-def number(value: float | None) -> str:
-    """Four significant digits, or a dash."""
-    return "–" if value is None or math.isnan(value) else f"{value:.4g}"

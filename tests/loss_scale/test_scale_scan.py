@@ -8,7 +8,7 @@ import pytest
 import records
 
 from suite.decode import decode, encode
-from suite.scale_scan import SCALES, GradientCounts, ScalePoint, ScaleScan, power, scale_window
+from suite.loss_scale.scan import SCALES, GradientCounts, ScalePoint, ScaleScan, power, scale_window
 
 
 def point(

@@ -12,12 +12,12 @@ from rich.console import Console
 from suite.api import Planned
 from suite.judge.baseline import Approval
 from suite.judge.findings import Finding, Verdict, Verdicts
-from suite.progress import RunDisplay
 from suite.readings import Ceiling, Energy, Memory
 from suite.record import Caution, Outcome, Quality, TrialRecord
 from suite.runner import Finished, Machine, Phase, Started
 from suite.store import Run
-from suite.terminal import print_baselines, print_list, print_run, print_verdicts
+from suite.terminal.progress import RunDisplay
+from suite.terminal.runs import print_baselines, print_list, print_run, print_verdicts
 
 Capture = pytest.CaptureFixture[str]
 
@@ -391,7 +391,9 @@ def test_a_quiet_display_leaves_stdout_to_the_document(capsys: Capture) -> None:
 def test_a_narrow_terminal_sees_fewer_columns_and_whole_ones(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, width: int
 ) -> None:
-    monkeypatch.setattr("suite.terminal.plain_console", lambda: Console(width=width, highlight=False, markup=False))
+    monkeypatch.setattr(
+        "suite.terminal.runs.plain_console", lambda: Console(width=width, highlight=False, markup=False)
+    )
     printed = _printed_run(capsys, records.cell([0.1, 0.3, 0.2], "gpt", "fp16-dynamic"))
     head, row = _rows(printed)
     assert max(map(len, printed.splitlines()[:6])) <= width

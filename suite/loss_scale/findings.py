@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from suite.loss_scale.underflow import EXPERIMENTS, MODES, Experiment, Mode, Verdict
 from suite.record import Outcome, TrialRecord
 from suite.rows import trial_row
-from suite.underflow import EXPERIMENTS, MODES, Experiment, Mode, Verdict
 
 __all__ = ["RULE", "Found", "Row", "headline", "judge"]
 

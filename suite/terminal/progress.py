@@ -19,7 +19,7 @@ from rich.progress import (
 from suite.record import TrialRecord
 from suite.rows import trial_row
 from suite.runner import Event, Finished, Phase, Started
-from suite.terminal import milliseconds, number
+from suite.terminal.console import milliseconds, number
 
 if TYPE_CHECKING:
     from suite.api import Planned

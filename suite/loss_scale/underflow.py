@@ -16,7 +16,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from suite.scale_scan import power
+from suite.loss_scale.scan import power
 from suite.spec import OptimizerSpec, Plan, ScalerSpec, ScheduleSpec, Setup, TrialSpec
 
 __all__ = ["EXPERIMENTS", "MODES", "Experiment", "Mode", "Verdict", "underflow_plan"]
