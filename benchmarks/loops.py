@@ -18,9 +18,9 @@ from suite import catalog, profiles
 from suite.decode import decode
 from suite.measure.device import Arithmetic
 from suite.measure.loop import train
-from suite.measure.numerics import pin_arithmetic
 from suite.measure.optimizer import make_optimizer, schedule_factor
 from suite.measure.precision import Precision
+from suite.measure.switches import pin_arithmetic
 from suite.spec import Setup
 from workloads.base import Workload
 

@@ -1,7 +1,7 @@
 """Which precision an attestation's evidence proves. Standard library only, so that a stored record can be read again.
 
-The evidence is the operator census of one training step and the error of a seeded product against float64
-(`suite.measure.numerics` gathers both).
+The evidence is the operator census of one training step (`suite.measure.census`) and the errors of products against
+float64 (`suite.measure.probe`): of seeded ones by kind, and of the model's heaviest float32 ones by kind and shape.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ __all__ = ["effective_precision", "follows", "fulfils", "kind_of"]
 #: 2.9e-3 for the 7 bits of BF16 (a recurrence: 4.5e-3), 3.8e-2 for the 3 bits of float8 e4m3; IEEE float32 accumulates
 #: to about 2e-7.
 _IEEE_LIMIT, _TEN_BIT_LIMIT, _SEVEN_BIT_LIMIT, _THREE_BIT_LIMIT = 1e-5, 1e-3, 1.2e-2, 1e-1
+
+
+_IEEE_ATTENTION = "attention in fp32"
+"""torch's float32 attention on CUDA (memory-efficient, CUTLASS) has no TF32 switch: it computes each product in three
+TF32 ones, which is as exact as IEEE (torch/include/ATen/native/transformers/cuda/mem_eff_attention/gemm_kernel_utils.h,
+`OpMultiplyAddFastF32`; torch 2.14.1)."""
 
 
 def effective_precision(
@@ -44,9 +50,13 @@ def effective_precision(
     missing = [kind for kind in probed if kind not in errors]
     if missing:
         return f"unknown (no probe of {', '.join(missing)})"
-    found = sorted({_name(main, errors[kind]) for kind in probed})
+    rest = [words for kind, words in named.items() if kind != main]
+    shown = {what: _name(main, error) for what, error in errors.items() if what.split()[0] in probed}
+    found = sorted(set(shown.values()))
+    if found == ["fp32", "tf32"] and {what for what, name in shown.items() if name == "fp32"} == {"attention"}:
+        return " + ".join(["tf32", _IEEE_ATTENTION, *rest])
     name = found[0] if len(found) == 1 else "mixed (" + ", ".join(found) + ")"
-    return " + ".join([name, *(words for kind, words in named.items() if kind != main)])
+    return " + ".join([name, *rest])
 
 
 def _named(kind: str, count: int, share: float | None) -> str:
@@ -57,10 +67,12 @@ def fulfils(effective: str, wanted: str) -> bool:
     """Whether what ran may stand under the name of what was asked for.
 
     16-bit modes may leave a minority of the work in float32, and fp8, which is about linear layers alone, in
-    bfloat16 or float32.
+    bfloat16 or float32. tf32 may leave attention in IEEE.
     """
-    if wanted in ("fp32", "tf32"):
+    if wanted == "fp32":
         return effective == wanted
+    if wanted == "tf32":
+        return effective in (wanted, f"{wanted} + {_IEEE_ATTENTION}")
     name, *rest = effective.split(" + ")
     minority = ("float32 ", "bfloat16 ") if wanted == "fp8" else ("float32 ",)
     return name == wanted and all(part.startswith(minority) for part in rest)

@@ -138,7 +138,8 @@ class Attestation:
     operations: Mapping[str, int]
     """Heavy operators of one training step by name and input type, e.g. `{"aten.addmm/float16": 8}`."""
     probe_errors: Mapping[str, float]
-    """Relative error of a seeded product against float64, by operator; it tells TF32 from IEEE float32."""
+    """Relative errors against float64, which tell TF32 from IEEE float32: of a seeded product by kind of operator
+    (`matmul`), and of the model's heaviest float32 ones by kind and shapes (`matmul 512×128, 128×384`)."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """torch's precision switches, read back after the run, and what else the precision says of the model it made."""
     parameter_types: Mapping[str, int] = field(default_factory=dict)

@@ -17,7 +17,7 @@ OPERATORS = {
     "matmul": "aten.addmm",
     "convolution": "aten.convolution",
     "recurrence": "aten._cudnn_rnn",
-    "attention": "aten._scaled_dot_product_flash_attention",
+    "attention": "aten._scaled_dot_product_efficient_attention",
 }
 
 
@@ -47,6 +47,9 @@ def test_every_kind_of_operator_names_its_arithmetic(
             "mixed (fp32, tf32)",
         ),
         ({"aten.mm/float16": 3, "aten.bmm/float32": 2}, {"matmul": 3e-4}, "fp16 + float32 ×2"),
+        # The model's own heaviest product, in another arithmetic than the probe of a fixed size.
+        ({"aten.mm/float32": 3}, {"matmul": 2e-7, "matmul 8×16, 16×4": 3e-4}, "mixed (fp32, tf32)"),
+        ({"aten.mm/float32": 3}, {"matmul": 3e-4, "matmul 8×16, 16×4": 2e-7}, "mixed (fp32, tf32)"),
         # What a minority computes is named by its type; its probe speaks for no operator of the majority.
         (
             {"aten.mm/bfloat16": 3, "aten._cudnn_rnn/float32": 1},
@@ -131,6 +134,18 @@ def test_what_counts_as_fp8(operations: dict[str, int], error: float, effective:
 )
 def test_a_forged_attestation_does_not_follow_from_its_evidence(attestation: Attestation, genuine: bool) -> None:
     assert follows(attestation) is genuine
+
+
+def test_attention_in_float32_on_cuda_has_no_tf32_switch() -> None:
+    """torch's only float32 attention kernel there is as exact as IEEE in both modes."""
+    operations = {"aten.addmm/float32": 8, "aten._scaled_dot_product_efficient_attention/float32": 2}
+    tf32 = effective_precision(operations, {"matmul": 2.9e-4, "matmul 8×16, 16×4": 2.9e-4, "attention": 1e-6})
+    assert tf32 == "tf32 + attention in fp32"
+    assert fulfils(tf32, "tf32")
+    assert not fulfils(tf32, "fp32")
+    assert effective_precision(operations, {"matmul": 2e-7, "attention": 1e-6}) == "fp32"
+    # A product in IEEE under tf32 is still a mismatch, and so is attention alone in TF32.
+    assert effective_precision(operations, {"matmul": 2e-7, "attention": 3e-4}) == "mixed (fp32, tf32)"
 
 
 def test_the_type_that_does_most_of_the_work_is_the_one_that_counts() -> None:

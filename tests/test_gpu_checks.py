@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from suite.measure import numerics
+from suite.measure.switches import restore, switches
 from tools.checks import CHECKS, Check, Conditions
 from tools.gpu_checks import Result, exit_status, main, run_checks, table
 
@@ -179,9 +179,9 @@ def test_an_overhead_is_a_miss_only_where_the_noise_allows_to_say_so(ours: list[
 
 @pytest.fixture
 def switches_restored() -> Iterator[None]:
-    before, onednn = numerics.switches(), torch.backends.mkldnn.enabled
+    before, onednn = switches(), torch.backends.mkldnn.enabled
     yield
-    numerics.restore(before)
+    restore(before)
     torch.backends.mkldnn.set_flags(onednn)
 
 

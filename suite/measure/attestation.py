@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from suite.evidence import effective_precision, fulfils
-from suite.measure import numerics
 from suite.measure.census import Census
 from suite.measure.kernels import reported_kernels
 from suite.measure.precision import Policy, Precision
+from suite.measure.probe import probe, probe_heaviest
+from suite.measure.switches import pinned
 from suite.record import Attestation
 from workloads.base import Workload
 
@@ -40,7 +41,8 @@ def attest(
         with policy.context():
             loss = workload.loss(model if called is None else called, next(workload.batches()))
         loss.backward()
-    errors = numerics.probe(census.operations, policy.context, device, precision.probed)
+    errors = probe(census.operations, policy.context, device, precision.probed)
+    errors |= probe_heaviest(census.heaviest)
     return Attestation(
         effective=effective_precision(census.operations, errors, census.flops),
         operations=dict(census.operations),
@@ -66,12 +68,12 @@ def objection(attestation: Attestation, precision: Precision, seen: Iterable[Map
     `seen` are the switches at other moments of the trial than the attested step.
     """
     wanted = precision.arithmetic
-    pinned = numerics.pinned(wanted)
+    expected = pinned(wanted)
     moved = dict.fromkeys(
-        f"{name} was {found} and not {pinned[name]}"
+        f"{name} was {found} and not {expected[name]}"
         for settings in (*seen, attestation.settings)
         for name, found in settings.items()
-        if found != pinned.get(name, found)
+        if found != expected.get(name, found)
     )
     if moved:
         return f"something changed torch's precision switches during the trial: {', '.join(moved)}."

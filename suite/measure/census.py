@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from suite.measure.numerics import switches
+from suite.measure.switches import switches
 
-__all__ = ["HEAVY", "Census"]
+__all__ = ["HEAVY", "Census", "Like", "Operation"]
 
 #: Prefixes of the operators that carry a model's floating-point work.
 HEAVY = (
@@ -39,6 +40,25 @@ HEAVY = (
 )
 
 
+class Operation(NamedTuple):
+    """One call of a heavy operator: enough to make it again with other numbers."""
+
+    flops: int
+    operator: Any
+    arguments: tuple[Any, ...]
+    """Tensors by what they are and not by their values."""
+    options: Mapping[str, Any]
+
+
+class Like(NamedTuple):
+    """A tensor without its values."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+
 class Census(TorchDispatchMode):
     """Counts heavy operators by name and type of their first floating-point input, and reads the switches at each."""
 
@@ -47,6 +67,8 @@ class Census(TorchDispatchMode):
         self.operations: Counter[str] = Counter()
         self.flops: Counter[str] = Counter()
         """Floating-point operations by the same type."""
+        self.heaviest: dict[str, Operation] = {}
+        """By the same names as `operations`, the call that did most work."""
         self._settings: list[dict[str, str]] = []
 
     @classmethod
@@ -77,8 +99,12 @@ class Census(TorchDispatchMode):
             result = func(*args, **(kwargs or {}))
             kind = next((str(a.dtype) for a in args if isinstance(a, Tensor) and a.is_floating_point()), "none")
             kind = kind.removeprefix("torch.")
+            flops = _flops(func, args, kwargs or {}, result)
             self.operations[f"{name}/{kind}"] += 1
-            self.flops[kind] += _flops(func, args, kwargs or {}, result)
+            self.flops[kind] += flops
+            if f"{name}/{kind}" not in self.heaviest or flops > self.heaviest[f"{name}/{kind}"].flops:
+                options = {key: value for key, value in (kwargs or {}).items() if key != "out"}
+                self.heaviest[f"{name}/{kind}"] = Operation(flops, func.overloadpacket, _without_values(args), options)
             return result
         return func(*args, **(kwargs or {}))
 
@@ -102,6 +128,13 @@ def _flops(operator: Any, args: tuple[Any, ...], options: Mapping[str, Any], res
         queries, keys = floats[1:3] if twice == 2 else floats[:2]
         return twice * 4 * queries.numel() * keys.shape[-2]
     return 2 * max(value.numel() for value in floats)
+
+
+def _without_values(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        Like(tuple(value.shape), value.stride(), value.dtype, value.device) if isinstance(value, Tensor) else value
+        for value in arguments
+    )
 
 
 def _flat(values: Any) -> list[Any]:

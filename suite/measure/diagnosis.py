@@ -13,7 +13,6 @@ import torch
 
 from suite.checks import Check, okay, unavailable, warning
 from suite.errors import PrecisionUnsupported
-from suite.measure import numerics
 from suite.measure.cautions import FOREIGN_PROCESSORS, SMALLEST_CHANGE, surely_foreign
 from suite.measure.device import Arithmetic, Hardware, cpu_name, native_or_reason
 from suite.measure.energy import PackageMeter
@@ -22,6 +21,7 @@ from suite.measure.host import SHORTEST_SHARE_SECONDS, Host, Shares, shares
 from suite.measure.nvml import SLOWDOWNS, NvmlDevice, clock_reason_names
 from suite.measure.processes import distrust, foreign_count
 from suite.measure.reading import Reading
+from suite.measure.switches import switches
 
 __all__ = ["gpu_checks", "host_checks", "precision_checks", "torch_checks"]
 
@@ -37,14 +37,14 @@ def torch_checks(device: torch.device) -> list[Check]:
     else:
         remedy = "on a machine with an NVIDIA GPU: check the driver, the container's --gpus, and CUDA_VISIBLE_DEVICES"
         checks.append(unavailable("CUDA devices", "torch sees none, so trials run on the CPU", remedy))
-    switches = numerics.switches()
-    shown = ", ".join(f"{name.removesuffix('.fp32_precision')} {switches[name]}" for name in _fp32_switches(switches))
+    found = switches()
+    shown = ", ".join(f"{name.removesuffix('.fp32_precision')} {found[name]}" for name in _fp32_switches(found))
     checks.append(okay("float32 switches", f"torch's own: {shown}; every trial sets all of them and reads them back"))
     return checks
 
 
-def _fp32_switches(switches: Mapping[str, str]) -> list[str]:
-    return [name for name in switches if name.endswith("fp32_precision")]
+def _fp32_switches(settings: Mapping[str, str]) -> list[str]:
+    return [name for name in settings if name.endswith("fp32_precision")]
 
 
 def precision_checks(precisions: Mapping[str, Arithmetic], on: Hardware) -> list[Check]:

@@ -34,9 +34,9 @@ from torch.autograd.graph import Node
 
 from suite.errors import Unsupported
 from suite.loss_scale.scan import GradientCounts
-from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
+from suite.measure.switches import under
 from suite.readings import FlushShare
 from suite.spec import Setup
 from workloads.base import Workload
@@ -106,7 +106,7 @@ def count_gradients(
     model.float()  # where the parameters were float16, their own gradients would be rounded before they are seen
     tally = _Tally(scales)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    with _undisturbed(model), _float32():
+    with _undisturbed(model), under(Arithmetic.FP32):
         loss = workload.loss(model, batch) / accumulation
         products = _products(loss)
         _check_alike([size for size, _ in under_autocast], [_seen(node)[0] for node in products])
@@ -216,14 +216,3 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
-
-
-@contextmanager
-def _float32() -> Iterator[None]:
-    """IEEE float32, and the switches as they were afterwards."""
-    settings = numerics.switches()
-    numerics.pin_arithmetic(Arithmetic.FP32)
-    try:
-        yield
-    finally:
-        numerics.restore(settings)

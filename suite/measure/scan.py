@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from suite.loss_scale.scan import SCALES, ScalePoint, ScaleScan
-from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.flush import count_gradients
 from suite.measure.loop import train
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import FP32
+from suite.measure.switches import pin_arithmetic
 from suite.spec import TrialSpec
 from workloads.base import Workload, derive_seed
 
@@ -31,7 +31,7 @@ def scan_scales(
     setup = spec.setup
     torch.set_num_threads(spec.threads)
     torch.backends.mkldnn.set_flags(setup.onednn)
-    numerics.pin_arithmetic(Arithmetic.FP32)
+    pin_arithmetic(Arithmetic.FP32)
     phase("building the model")
     workload = make_workload()
     model = workload.model()

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from suite.measure import numerics
 from suite.measure.attestation import attest, objection
 from suite.measure.compilation import execution_of
 from suite.measure.device import Arithmetic, Hardware
@@ -32,6 +31,7 @@ from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Precision
+from suite.measure.switches import pin_arithmetic, switches, under
 from suite.measure.window import first_observed
 from suite.record import Attestation, Caution, Outcome, Quality, TrialRecord
 from suite.spec import TrialSpec
@@ -85,10 +85,10 @@ def run_trial(
     bench.instruments.training_begins()
     meter = bench.meter or meter_for(bench.device, spec.setup.steps)
     settings: list[dict[str, str]] = []
-    observe = _in_turn(lambda: settings.append(numerics.switches()), bench.instruments.window_begins)
+    observe = _in_turn(lambda: settings.append(switches()), bench.instruments.window_begins)
     hooks = observe, execution.warmup_ends
     step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, *hooks)
-    settings.append(numerics.switches())
+    settings.append(switches())
     window = step_seconds[first_observed(spec.setup.warmup_steps) :]
     observed = bench.instruments.finish(sum(window), len(window))
     compilation, compile_cautions = execution.finish()
@@ -125,7 +125,7 @@ def _set_process(spec: TrialSpec, precision: Precision) -> None:
     """What holds for the whole process of a trial."""
     torch.set_num_threads(spec.threads)
     torch.backends.mkldnn.set_flags(spec.setup.onednn)
-    numerics.pin_arithmetic(precision.arithmetic)
+    pin_arithmetic(precision.arithmetic)
 
 
 def _around(observed: Observed, compile_cautions: tuple[Caution, ...]) -> dict[str, Any]:
@@ -173,14 +173,9 @@ def _work_per_step(cost: Cost, accumulation: int) -> dict[str, Any]:
 def _with_quality(record: TrialRecord, workload: Workload, model: nn.Module) -> TrialRecord:
     """Held-out quality in IEEE float32 for every precision: what differs is the training alone."""
     started = time.perf_counter()
-    arithmetic_of_training = numerics.switches()
-    numerics.pin_arithmetic(Arithmetic.FP32)
     model.eval()
-    try:
-        with torch.no_grad():
-            found = workload.evaluate(model)
-    finally:
-        numerics.restore(arithmetic_of_training)
+    with under(Arithmetic.FP32), torch.no_grad():
+        found = workload.evaluate(model)
     quality = Quality(
         dict(found.metrics), found.primary, found.higher_is_better, float(found.baseline), found.baseline_name
     )

@@ -50,3 +50,13 @@ def test_a_large_float32_head_outweighs_many_small_products() -> None:
             head(hidden.float())
     assert census.operations == {"aten.addmm/bfloat16": 4, "aten.addmm/float32": 1}
     assert census.flops["float32"] > 30 * census.flops["bfloat16"]
+
+
+def test_the_census_counts_heavy_operators_by_input_type() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
+    with Census() as census:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(torch.ones(2, 4)).sum()
+        loss.backward()
+    assert census.operations["aten.addmm/bfloat16"] == 2
+    assert {name.rpartition("/")[2] for name in census.operations} == {"bfloat16"}

@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 from torch import nn
 
-from suite.measure.divergence import divergence
+from suite.measure.divergence import divergence, first_nonfinite
 from suite.record import StepTrace
 
 NAN, INF = math.nan, math.inf
@@ -45,3 +46,10 @@ def test_a_run_that_ends_without_a_finite_loss_has_diverged(
         if found is None
         else (found, f"the loss was not finite from step {found} to the last, so none of these steps was applied.")
     )
+
+
+def test_a_poisoned_buffer_is_found_by_name() -> None:
+    model = nn.BatchNorm1d(2)
+    assert first_nonfinite(model) is None
+    model.running_var[1] = torch.inf
+    assert first_nonfinite(model) == "running_var"

@@ -14,12 +14,12 @@ from transformers.pytorch_utils import Conv1D
 from trials import CPU, SPEC, bench
 
 from suite.errors import PrecisionUnsupported
-from suite.measure import numerics
 from suite.measure.attestation import attest, objection
 from suite.measure.census import Census
 from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest_of_state
 from suite.measure.float8 import FP8, Float8
+from suite.measure.switches import pin_arithmetic
 from suite.measure.trial import run_trial
 from suite.record import Outcome
 from suite.spec import OptimizerSpec, ScalerSpec
@@ -93,7 +93,7 @@ def test_emulated_float8_is_seen_to_be_float32() -> None:
 def test_the_attestation_of_gpt_names_fp8_and_its_minority() -> None:
     workload = _gpt()
     model = FP8.prepare(workload.model(), SGD_SPEC)
-    numerics.pin_arithmetic(Arithmetic.FP8)
+    pin_arithmetic(Arithmetic.FP8)
     attestation = attest(workload, model, FP8.policy(CPU, 1, ScalerSpec(), None), CPU, FP8)
     # torchao asks CUDA's autocast for its type, so that on a CPU attention stays in float32 here.
     name, *minority = attestation.effective.split(" + ")

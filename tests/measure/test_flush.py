@@ -19,9 +19,9 @@ from suite import catalog, profiles
 from suite.decode import decode
 from suite.errors import Unsupported
 from suite.loss_scale.scan import SCALES
-from suite.measure import numerics
 from suite.measure.device import Arithmetic
 from suite.measure.flush import _products, _Tally, count_gradients, flush_after_training
+from suite.measure.switches import switches
 from suite.readings import FlushShare
 from suite.spec import OptimizerSpec, Setup
 from workloads.base import Cost, Evaluation
@@ -345,12 +345,12 @@ def test_nothing_is_disturbed() -> None:
     workload.loss(model, batch).backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    random, switches = torch.get_rng_state(), numerics.switches()
+    random, before = torch.get_rng_state(), switches()
     assert count_gradients(workload, model, batch, 1, SCALES).values > 0
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     assert all(torch.equal(a, p.grad) for a, p in zip(gradients, model.parameters(), strict=True) if p.grad is not None)
     assert torch.equal(torch.get_rng_state(), random)
-    assert numerics.switches() == switches
+    assert switches() == before
 
 
 def test_buffers_are_put_back_also_when_the_workload_raises() -> None:

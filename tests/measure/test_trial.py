@@ -14,12 +14,12 @@ from torch import nn
 from trials import CAPABLE, CPU, SETUP, SPEC, TickingMeter
 
 from suite.errors import PrecisionUnsupported
-from suite.measure import numerics
 from suite.measure import precision as modes
 from suite.measure.attestation import attest
 from suite.measure.device import Arithmetic, Hardware
 from suite.measure.instruments import Instruments
 from suite.measure.precision import Precision
+from suite.measure.switches import pin_arithmetic, switches
 from suite.measure.trial import Bench, _with_quality, run_trial
 from suite.record import Outcome, TrialRecord
 from suite.spec import Setup
@@ -152,13 +152,13 @@ def test_a_poisoned_buffer_is_a_divergence_that_names_it() -> None:
 def test_the_switches_of_the_training_come_back_also_when_the_evaluation_raises() -> None:
     workload = Tiny(TinySettings(fault="evaluate"), batch_size=8, seed=0, device=CPU)
     record = TrialRecord(spec=SPEC, outcome=Outcome.OK, started_at="2026-01-01T00:00:00+00:00")
-    numerics.pin_arithmetic(Arithmetic.TF32)
+    pin_arithmetic(Arithmetic.TF32)
     try:
         with pytest.raises(RuntimeError, match="no evaluation"):
             _with_quality(record, workload, workload.model())
-        assert numerics.switches()["cuda.matmul.fp32_precision"] == "tf32"
+        assert switches()["cuda.matmul.fp32_precision"] == "tf32"
     finally:
-        numerics.pin_arithmetic(Arithmetic.FP32)
+        pin_arithmetic(Arithmetic.FP32)
 
 
 def test_a_mode_without_hardware_is_emulated_with_the_reason() -> None:
@@ -195,7 +195,7 @@ def test_a_precision_that_did_not_run_fails_the_trial() -> None:
     )
     assert record.outcome is Outcome.PRECISION_MISMATCH
     assert record.reason is not None
-    assert record.reason.startswith("bf16 was asked for, but float32 operators, probe error ")
+    assert record.reason.startswith("bf16 was asked for, but mixed (float32 operators, probe error ")
 
 
 class SecretlyReduced(Tiny):

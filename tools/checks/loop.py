@@ -18,9 +18,9 @@ from suite.errors import PrecisionUnsupported
 from suite.measure.device import hardware
 from suite.measure.loop import train
 from suite.measure.meters import CudaMeter, Meter, meter_for
-from suite.measure.numerics import pin_arithmetic
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import BF16, FP32, Precision
+from suite.measure.switches import pin_arithmetic
 from suite.spec import ScalerSpec, Setup
 from tools.checks import Conditions, Measurement, NotRun
 from tools.checks.trials import usable

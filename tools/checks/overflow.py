@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from suite.measure.device import Arithmetic
-from suite.measure.numerics import pin_arithmetic
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import FP16_DYNAMIC, FP16_STATIC, Precision
+from suite.measure.switches import pin_arithmetic
 from suite.spec import OptimizerSpec, ScalerSpec
 from tools.checks import Conditions, Measurement
 from tools.checks.small import Small, SmallSettings
