@@ -19,6 +19,7 @@ from suite.decode import decode
 from suite.errors import JobFailed, SurveyFailed
 from suite.home import Home
 from suite.runner import ask
+from suite.variables import OVERRIDES
 
 __all__ = ["can_measure", "examine"]
 
@@ -27,16 +28,6 @@ SMALLEST_DISK_BYTES = 2**30
 SMALLEST_MEMORY_BYTES = 2 * 2**30
 """Four times what a trial of the quick profile holds at its peak."""
 SMALLEST_SHARED_BYTES = 2**28
-
-#: Variable -> what it does to the precision behind torch's back.
-_OVERRIDES = {
-    "NVIDIA_TF32_OVERRIDE": "overrides every TF32 switch",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "switches TF32 on in matrix products",
-    "ONEDNN_DEFAULT_FPMATH_MODE": "lets oneDNN compute float32 in less",
-    "DNNL_DEFAULT_FPMATH_MODE": "lets oneDNN compute float32 in less",
-    "XLA_USE_BF16": "turns float32 into bfloat16 under XLA",
-    "XLA_DOWNCAST_BF16": "turns float32 into bfloat16 under XLA",
-}
 
 
 def examine(home: Home, device: str | None = None) -> list[Check]:
@@ -77,11 +68,11 @@ def worker_checks(device: str | None, ask: Callable[..., dict[str, Any]]) -> lis
 
 def variable_checks(variables: Mapping[str, str]) -> list[Check]:
     """Variables of the environment that change the precision without a trace in torch's own settings."""
-    found = [name for name in _OVERRIDES if name in variables]
+    found = [name for name in OVERRIDES if name in variables]
     if not found:
         return [okay("precision variables", "none is set")]
     return [
-        warning(f"variable {name}", f"it is set, and {_OVERRIDES[name]}", f"unset {name} before measuring")
+        warning(f"variable {name}", f"it is set, and {OVERRIDES[name]}", f"unset {name} before measuring")
         for name in found
     ]
 

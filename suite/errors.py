@@ -39,7 +39,10 @@ __all__ = [
     "Unsupported",
     "UnwritableResults",
     "UsageError",
+    "one_line",
 ]
+
+LONGEST_REASON = 2000
 
 
 class SuiteError(Exception):
@@ -103,3 +106,9 @@ class JobFailed(SuiteError):
 
 class SurveyFailed(JobFailed):
     """The process that describes the machine failed, so no trial can be planned."""
+
+
+def one_line(message: object) -> str:
+    """An error's text for a record: one line of printable characters, and not a book."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(message))
+    return " ".join(printable.split())[:LONGEST_REASON]

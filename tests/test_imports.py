@@ -22,6 +22,7 @@ ALLOWED = {
     "suite.emissions": "suite.errors pandas",
     "suite.readings": "",
     "suite.peaks": "suite.decode",
+    "suite.variables": "",
     "suite.evidence": "suite.record",
     "suite.spec": "suite.decode suite.errors",
     "suite.record": "suite.decode suite.readings suite.spec",
@@ -36,7 +37,7 @@ ALLOWED = {
     # Inside its function, in the worker's process: the bridge to the measuring half.
     "suite.process": "suite.errors suite.measure.worker",
     "suite.runner": "suite.decode suite.errors suite.process suite.record suite.spec",
-    "suite.doctor": "suite.checks suite.decode suite.errors suite.home suite.runner",
+    "suite.doctor": "suite.checks suite.decode suite.errors suite.home suite.runner suite.variables",
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
     "numpy pandas scipy statsmodels",
@@ -46,7 +47,7 @@ ALLOWED = {
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",
     "suite.measure": "suite.checks suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings "
-    "suite.record suite.loss_scale.scan suite.spec torch torchao pynvml workloads.base",
+    "suite.record suite.loss_scale.scan suite.spec suite.variables torch torchao pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.

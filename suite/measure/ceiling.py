@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
+from suite.errors import one_line
 from suite.measure.device import Arithmetic, Hardware
-from suite.peaks import dense_peak
+from suite.peaks import Peak, dense_peak
 from suite.readings import Ceiling
 from suite.record import Outcome, TrialRecord
 
@@ -27,7 +28,9 @@ _TYPES = {
     Arithmetic.TF32: torch.float32,  # what float32 products are computed in is a switch of the process
     Arithmetic.FP16: torch.float16,
     Arithmetic.BF16: torch.bfloat16,
+    Arithmetic.FP8: torch.float8_e4m3fn,
 }
+_NO_PEAK = Peak(None, None, "the speed of an emulated trial is not held against a datasheet")
 #: Side of the square product, native and emulated (16-bit products without hardware support are 36 times slower on a
 #: CPU): fixed, so that two machines and two modes are compared on one shape, and a few tens of milliseconds at most.
 _SIDES = {("cuda", True): 8192, ("cuda", False): 2048, ("cpu", True): 1024, ("cpu", False): 256}
@@ -38,27 +41,43 @@ LARGEST_MEMORY_SHARE = 0.5
 """Of the device's free memory, for the two operands and the product."""
 
 
-def ceiling_of(record: TrialRecord, arithmetic: Arithmetic, on: Hardware, device: torch.device) -> Ceiling:
-    """The ceiling that a finished trial of this arithmetic is held against."""
+def ceiling_of(
+    record: TrialRecord,
+    arithmetic: Arithmetic,
+    on: Hardware,
+    device: torch.device,
+    product: Callable[[torch.device, torch.dtype, int], Product] | None = None,
+) -> Ceiling:
+    """The ceiling that a finished trial of this arithmetic is held against; a failure here is not the trial's."""
     if record.outcome is Outcome.PRECISION_MISMATCH:
-        reason = f"something other than {arithmetic} ran, so its ceiling is not this trial's"
-        return Ceiling(reasons=dict.fromkeys(("peak_flops_per_second", "matmul_flops_per_second"), reason))
-    return ceiling(arithmetic, on, device, native=record.emulation is None)
+        return _unknown(f"something other than {arithmetic} ran, so its ceiling is not this trial's")
+    try:
+        return ceiling(arithmetic, on, device, native=record.emulation is None, product=product)
+    except RuntimeError as error:  # what CUDA and its libraries raise, out of memory among it
+        return _unknown(f"the product could not be measured: {one_line(error)}")
 
 
-def ceiling(arithmetic: Arithmetic, on: Hardware, device: torch.device, *, native: bool) -> Ceiling:
+def _unknown(reason: str) -> Ceiling:
+    return Ceiling(reasons=dict.fromkeys(("peak_flops_per_second", "matmul_flops_per_second"), reason))
+
+
+def ceiling(
+    arithmetic: Arithmetic,
+    on: Hardware,
+    device: torch.device,
+    *,
+    native: bool,
+    product: Callable[[torch.device, torch.dtype, int], Product] | None = None,
+) -> Ceiling:
     """Datasheet peak and measured product of this device in this arithmetic, each None with its reason if need be."""
-    peak = dense_peak(on.kind, on.name, arithmetic)
+    peak = dense_peak(on.kind, on.name, arithmetic) if native else _NO_PEAK
     reasons = {} if peak.reason is None else {"peak_flops_per_second": peak.reason}
-    kind = _TYPES.get(arithmetic)
-    if kind is None:
-        lacking = {"matmul_flops_per_second": f"no plain matrix product is computed in {arithmetic}"}
-        return Ceiling(peak.flops_per_second, peak.source, reasons=reasons | lacking)
+    kind = _TYPES[arithmetic]
     side = side_that_fits(_SIDES[device.type, native], kind, free_bytes := _free_bytes(device))
     if side is None:
         lacking = {"matmul_flops_per_second": f"{free_bytes} bytes are free, too few for a product of side {SMALLEST}"}
         return Ceiling(peak.flops_per_second, peak.source, reasons=reasons | lacking)
-    flops_per_second = 2 * side**3 / fastest_seconds(Product(device, kind, side).seconds)
+    flops_per_second = 2 * side**3 / fastest_seconds((product or Product)(device, kind, side).seconds)
     return Ceiling(peak.flops_per_second, peak.source, flops_per_second, (side, side, side), reasons)
 
 
@@ -83,8 +102,13 @@ class Product:
         # A generator of its own: the trial's random streams are left as they are.
         source = torch.Generator(device).manual_seed(0)
         self._left, self._right, self._out = (
-            torch.randn(side, side, generator=source, device=device, dtype=kind) for _ in range(3)
+            torch.randn(side, side, generator=source, device=device).to(kind) for _ in range(3)
         )
+        self._float8 = kind == torch.float8_e4m3fn
+        if self._float8:
+            # torch._scaled_mm takes its second factor by columns; the scales and the output are those of torchao.
+            self._right, self._out = self._right.t(), torch.empty(side, side, device=device, dtype=torch.bfloat16)
+            self._scale = torch.ones((), device=device)
         self._multiply()  # untimed: libraries load, and choose their kernel, at the first call
 
     def seconds(self) -> float:
@@ -102,7 +126,10 @@ class Product:
         return (time.perf_counter_ns() - started) / 1e9
 
     def _multiply(self) -> None:
-        torch.mm(self._left, self._right, out=self._out)
+        if self._float8:
+            torch._scaled_mm(self._left, self._right, self._scale, self._scale, out_dtype=torch.bfloat16, out=self._out)
+        else:
+            torch.mm(self._left, self._right, out=self._out)
 
 
 def fastest_seconds(product_seconds: Callable[[], float], clock: Callable[[], float] = time.perf_counter) -> float:

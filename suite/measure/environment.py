@@ -14,24 +14,9 @@ import torch
 from suite.measure.device import choose, cpu_name
 from suite.measure.nvml import NvmlDevice, open_device
 from suite.record import Environment
+from suite.variables import RECORDED
 
 __all__ = ["default_threads", "describe", "device_uuid", "survey"]
-
-#: Variables that change numerics or speed; those that override precisions are removed (measure/preload.py).
-#: Nothing else of the environment is stored: it may hold names or tokens.
-_VARIABLES = (
-    "ATEN_CPU_CAPABILITY",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "CUDA_LAUNCH_BLOCKING",
-    "CUDA_MODULE_LOADING",
-    "KMP_AFFINITY",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "ONEDNN_MAX_CPU_ISA",
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
-)
 
 
 def survey(device: torch.device, variables: dict[str, str], nvml: NvmlDevice | str) -> Environment:
@@ -51,7 +36,7 @@ def survey(device: torch.device, variables: dict[str, str], nvml: NvmlDevice | s
         ampmark=_version("ampmark") or "checkout",
         git_commit=_git("rev-parse", "HEAD"),
         git_dirty=None if (status := _git("status", "--porcelain")) is None else bool(status),
-        variables={name: variables[name] for name in _VARIABLES if name in variables},
+        variables={name: variables[name] for name in RECORDED if name in variables},
         **(_cuda_facts(device, nvml) if device.type == "cuda" else _cpu_facts()),
     )
 

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from suite.errors import Unsupported
+from suite.errors import Unsupported, one_line
 from suite.loss_scale.scan import GradientCounts
 from suite.measure.device import Arithmetic
 from suite.measure.divergence import first_nonfinite
@@ -81,10 +81,10 @@ def flush_after_training(
     batch = next(islice(workload.batches(), setup.steps * setup.accumulation, None))
     try:
         counts = count_gradients(workload, model, batch, setup.accumulation, [scale])
-    except torch.OutOfMemoryError:
-        return None, "a step in float32 does not fit into the device's memory"
     except Unsupported as error:
         return None, str(error)
+    except RuntimeError as error:  # out of memory, most of all: float32 takes more than the trial did
+        return None, f"the step in float32 failed: {one_line(error)}"
     if not counts.values:
         return None, _ONLY_ZERO if counts.zeros or counts.nonfinite else _NO_PRODUCT
     return FlushShare(scale, counts.values, counts.flushed[0], counts.overflowed[0]), None

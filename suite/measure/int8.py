@@ -5,12 +5,13 @@ rounding unchanged (straight-through). The arithmetic is float32, so the speed s
 ranked. What counts is the held-out quality: it is that of the simulated int8 network, not of the float32 one.
 
 Linear layers: torchao's eager quantisation-aware layer, weights symmetric per output channel, inputs asymmetric per
-token with ranges taken anew each time, as in torchao's dynamic int8 inference. Convolutions, for which torchao has no
-eager layer: the fake quantisers of its export flow on the same two tensors, weights symmetric per output channel,
-inputs asymmetric per tensor with a moving average of the ranges seen in training. (The flow itself does not serve:
-torchao 0.18's X86InductorQuantizer refuses torchvision's residual blocks, "Input partition has more than one output
-node".) Batch normalisation is not folded into the convolutions: with one weight scale per channel, folding multiplies
-the channel and its scale alike, so the integers are the same.
+token with ranges taken anew each time: to the last bits what torchao's Int8DynamicActivationInt8WeightConfig computes
+with act_mapping_type ASYMMETRIC (its default is symmetric, for which torchao has no simulation). Convolutions, for
+which torchao has no eager layer: the fake quantisers of its export flow on the same two tensors, weights symmetric per
+output channel, inputs asymmetric per tensor with a moving average of the ranges seen in training. (The flow itself does
+not serve: torchao 0.18's X86InductorQuantizer refuses torchvision's residual blocks, "Input partition has more than one
+output node".) Batch normalisation is not folded into the convolutions: with one weight scale per channel, folding
+multiplies the channel and its scale alike, so the integers are the same.
 
 Attention's products, embeddings, normalisation and activations stay in float32. Checked with torchao 0.18.0.
 """

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite.errors import PrecisionUnsupported
+from suite.errors import PrecisionUnsupported, UsageError
 from suite.measure.device import Arithmetic, Hardware, native_or_reason
 from suite.measure.scaling import GradientScaling, NoScaling, ScaleTrace, Scaling
 from suite.spec import OptimizerSpec, ScalerSpec
@@ -61,6 +61,9 @@ class Policy(Protocol):
         ...
 
 
+_SCALINGS = ("none", "static", "dynamic")
+
+
 @dataclass(frozen=True)
 class Precision:
     """A mode by name: the arithmetic of the heavy operators, the kind of loss scaling, and what parameters are kept in.
@@ -75,6 +78,10 @@ class Precision:
     summary: str
     parameters: torch.dtype = torch.float32
     """Type of parameters, buffers, gradients and optimizer state; autocast is made for float32 ("master weights")."""
+
+    def __post_init__(self) -> None:
+        if self.scaling not in _SCALINGS:
+            raise UsageError(f"precision {self.name!r}: scaling is {self.scaling!r}; give {', '.join(_SCALINGS)}.")
 
     def emulation(self, on: Hardware, *, onednn: bool) -> str | None:
         """None where the hardware computes in this precision; else why the speed does not count.

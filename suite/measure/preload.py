@@ -14,19 +14,15 @@ import os
 import signal
 import threading
 
+from suite.variables import OVERRIDES
+
 # Ctrl-C is meant for the run, which ends this process by closing its pipe; here it would only print a traceback.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # One numbering of the devices for the survey and for every trial, the one that NVML and nvidia-smi use.
 os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-# They would override the precision switches of every trial.
-for _variable in (
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "DNNL_DEFAULT_FPMATH_MODE",
-):
+for _variable in OVERRIDES:
     os.environ.pop(_variable, None)
 
 # transformers imports torchao where it is installed, and torch 2.14 then logs, on the user's terminal, that torchao

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,22 +18,23 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from suite.measure.attestation import attest, objection
-from suite.measure.compilation import execution_of
+from suite.measure.compilation import Execution, execution_of
 from suite.measure.device import Arithmetic, Hardware
 from suite.measure.digests import digest, digest_of_state
 from suite.measure.divergence import divergence
 from suite.measure.flush import flush_after_training
-from suite.measure.instruments import Instruments, Observed
+from suite.measure.instruments import Instruments
 from suite.measure.kernels import by_reference, reported_kernels
 from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
-from suite.measure.precision import Precision
+from suite.measure.precision import Policy, Precision
 from suite.measure.switches import pin_arithmetic, switches, under
 from suite.measure.window import first_observed
-from suite.record import Attestation, Caution, Outcome, Quality, TrialRecord
+from suite.record import Outcome, Quality, StepTrace, TrialRecord
 from suite.spec import TrialSpec
 from workloads.base import Cost, Workload, derive_seed
 
@@ -59,6 +60,18 @@ class Bench:
     """Given what is known so far, so that an error in a later phase does not lose it."""
 
 
+@dataclass(frozen=True)
+class _Built:
+    """What is trained, and how."""
+
+    workload: Workload
+    model: nn.Module
+    optimizer: Optimizer
+    policy: Policy
+    execution: Execution
+    precision: Precision
+
+
 def run_trial(
     spec: TrialSpec, make_workload: Callable[[], Workload], precision: Precision, bench: Bench
 ) -> TrialRecord:
@@ -68,57 +81,84 @@ def run_trial(
         PrecisionUnsupported: the hardware cannot compute in this precision.
         Exception: whatever the workload raises; the worker turns it into a record.
     """
-    record = TrialRecord(spec=spec, outcome=Outcome.OK, started_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
     emulation = precision.emulation(bench.hardware, onednn=spec.setup.onednn)
     _set_process(spec, precision)
     bench.phase("building the model")
     started = time.perf_counter()
-    workload = make_workload()
-    model = precision.prepare(workload.model(), spec.setup.optimizer)
-    optimizer = make_optimizer(model, spec.setup.optimizer)
-    policy = precision.policy(bench.device, spec.setup.steps, spec.scaler, spec.setup.clip_norm)
-    execution = execution_of(model, compiled=spec.setup.compile, device=bench.device, backend=bench.compile_backend)
-    build_seconds = time.perf_counter() - started
-    initial_sha256 = digest_of_state(model)
-    bench.phase(f"training {spec.setup.steps} steps")
-    torch.manual_seed(derive_seed(spec.seed, "dropout"))
-    bench.instruments.training_begins()
-    meter = bench.meter or meter_for(bench.device, spec.setup.steps)
-    settings: list[dict[str, str]] = []
-    observe = _in_turn(lambda: settings.append(switches()), bench.instruments.window_begins)
-    hooks = observe, execution.warmup_ends
-    step_seconds, losses = train(workload, execution.model, optimizer, policy, spec.setup, meter, *hooks)
-    settings.append(switches())
-    window = step_seconds[first_observed(spec.setup.warmup_steps) :]
-    observed = bench.instruments.finish(sum(window), len(window))
-    compilation, compile_cautions = execution.finish()
-    steps = step_trace(step_seconds, losses, policy, spec.setup.warmup_steps)
-    record = replace(
-        record,
+    built = _build(spec, make_workload, precision, bench)
+    record = TrialRecord(
+        spec=spec,
         outcome=Outcome.EMULATED if emulation else Outcome.OK,
         reason=emulation,
         emulation=emulation,
-        build_seconds=build_seconds,
-        **_work_per_step(workload.cost(), spec.setup.accumulation),
-        steps=steps,
-        **_around(observed, compile_cautions),
-        compilation=compilation,
-        initial_sha256=initial_sha256,
-        parameters_sha256=digest_of_state(model),
-        losses_sha256=digest([losses]),
+        started_at=started_at,
+        build_seconds=time.perf_counter() - started,
+        initial_sha256=digest_of_state(built.model),
+        **_work_per_step(built.workload.cost(), spec.setup.accumulation),
     )
+    bench.phase(f"training {spec.setup.steps} steps")
+    record, steps, settings = _trained(record, built, bench)
     bench.keep(record)
     bench.phase("evaluating")
-    diverged = divergence(steps, model)
+    diverged = divergence(steps, built.model)
     if diverged is None:
-        record = _with_quality(record, workload, precision.for_evaluation(model))
+        record = _with_quality(record, built.workload, precision.for_evaluation(built.model))
     bench.keep(record)
-    diverged = diverged or _worthless(record.quality)
     bench.phase("attesting the precision")
-    attestation = attest(workload, model, policy, bench.device, precision, execution.model, bench.reported_kernels)
-    flush, flush_reason = flush_after_training(workload, model, spec.setup, precision.arithmetic, steps.last_scale)
-    record = replace(_attested(record, attestation, precision), flush=flush, flush_reason=flush_reason)
-    return replace(record, **_verdict(objection(attestation, precision, settings), diverged))
+    record = _attested(record, built, bench, settings, diverged or _worthless(record.quality))
+    bench.keep(record)
+    bench.phase("counting flushed gradients")
+    flush, flush_reason = flush_after_training(
+        built.workload, built.model, spec.setup, precision.arithmetic, steps.last_scale
+    )
+    return replace(record, flush=flush, flush_reason=flush_reason)
+
+
+def _build(spec: TrialSpec, make_workload: Callable[[], Workload], precision: Precision, bench: Bench) -> _Built:
+    workload = make_workload()
+    model = precision.prepare(workload.model(), spec.setup.optimizer)
+    return _Built(
+        workload,
+        model,
+        make_optimizer(model, spec.setup.optimizer),
+        precision.policy(bench.device, spec.setup.steps, spec.scaler, spec.setup.clip_norm),
+        execution_of(model, compiled=spec.setup.compile, device=bench.device, backend=bench.compile_backend),
+        precision,
+    )
+
+
+def _trained(
+    record: TrialRecord, built: _Built, bench: Bench
+) -> tuple[TrialRecord, StepTrace, Sequence[Mapping[str, str]]]:
+    """The record with everything from the loop and around it, its steps, and the precision switches while it ran."""
+    setup = record.spec.setup
+    torch.manual_seed(derive_seed(record.spec.seed, "dropout"))
+    bench.instruments.training_begins()
+    meter = bench.meter or meter_for(bench.device, setup.steps)
+    settings: list[dict[str, str]] = []
+    observe = _in_turn(lambda: settings.append(switches()), bench.instruments.window_begins)
+    hooks = observe, built.execution.warmup_ends
+    step_seconds, losses = train(
+        built.workload, built.execution.model, built.optimizer, built.policy, setup, meter, *hooks
+    )
+    settings.append(switches())
+    window = step_seconds[first_observed(setup.warmup_steps) :]
+    observed = bench.instruments.finish(sum(window), len(window))
+    compilation, compile_cautions = built.execution.finish()
+    steps = step_trace(step_seconds, losses, built.policy, setup.warmup_steps)
+    record = replace(
+        record,
+        steps=steps,
+        memory=observed.memory,
+        energy=observed.energy,
+        hardware=observed.hardware,
+        cautions=observed.cautions + compile_cautions,
+        compilation=compilation,
+        parameters_sha256=digest_of_state(built.model),
+        losses_sha256=digest([losses]),
+    )
+    return record, steps, settings
 
 
 def _set_process(spec: TrialSpec, precision: Precision) -> None:
@@ -128,23 +168,29 @@ def _set_process(spec: TrialSpec, precision: Precision) -> None:
     pin_arithmetic(precision.arithmetic)
 
 
-def _around(observed: Observed, compile_cautions: tuple[Caution, ...]) -> dict[str, Any]:
-    """What was read around the loop, as fields of the record."""
-    return {
-        "memory": observed.memory,
-        "energy": observed.energy,
-        "hardware": observed.hardware,
-        "cautions": observed.cautions + compile_cautions,
-    }
-
-
-def _attested(record: TrialRecord, attestation: Attestation, precision: Precision) -> TrialRecord:
-    """The record with its evidence; emulated also where only the kernels that ran show it."""
+def _attested(
+    record: TrialRecord,
+    built: _Built,
+    bench: Bench,
+    settings: Sequence[Mapping[str, str]],
+    diverged: tuple[int | None, str] | None,
+) -> TrialRecord:
+    """The record with its evidence and the outcome that follows; emulated also where only the kernels show it."""
+    precision = built.precision
+    attestation = attest(
+        built.workload,
+        built.model,
+        built.policy,
+        bench.device,
+        precision,
+        built.execution.model,
+        bench.reported_kernels,
+    )
     record = replace(record, attestation=attestation)
     shown = by_reference(attestation.kernels, precision.arithmetic)
-    if record.emulation is not None or shown is None:
-        return record
-    return replace(record, outcome=Outcome.EMULATED, reason=shown, emulation=shown)
+    if record.emulation is None and shown is not None:
+        record = replace(record, outcome=Outcome.EMULATED, reason=shown, emulation=shown)
+    return replace(record, **_verdict(objection(attestation, precision, settings), diverged))
 
 
 def _worthless(quality: Quality | None) -> tuple[None, str] | None:

@@ -22,7 +22,7 @@ import torch
 from suite import catalog
 from suite.checks import Check, okay, unavailable
 from suite.decode import DecodeError, decode, encode
-from suite.errors import SuiteError, Unsupported, UsageError
+from suite.errors import SuiteError, Unsupported, UsageError, one_line
 from suite.measure.ceiling import ceiling_of
 from suite.measure.compilation import compiling_from_nothing
 from suite.measure.determinism import NOT_TIMED, allowing_only_deterministic_kernels
@@ -39,8 +39,6 @@ from suite.spec import TrialSpec
 from workloads.base import DataDamaged, Workload, WorkloadUnavailable
 
 __all__ = ["run_job"]
-
-LONGEST_REASON = 2000
 
 Send = Callable[[Mapping[str, Any]], None]
 
@@ -131,12 +129,6 @@ def _make(workload_class: Any, spec: TrialSpec, device: torch.device) -> Workloa
     return made
 
 
-def _one_line(message: str) -> str:
-    """Text for a record: one line of printable characters, and not a book."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in message)
-    return " ".join(printable.split())[:LONGEST_REASON]
-
-
 #: How a want of memory is worded where it has no exception of its own: torch's CPU allocator, CUDA, cuBLAS, cuDNN.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
@@ -148,7 +140,7 @@ _OUT_OF_MEMORY = (
 
 def classify(error: BaseException) -> tuple[Outcome, str]:
     """The outcome an exception stands for, and one sentence of reason."""
-    text = _one_line(str(error)) or type(error).__name__
+    text = one_line(str(error)) or type(error).__name__
     if isinstance(error, StopIteration):
         return Outcome.FAILED, "the workload's batches ended before the last step; they must be endless."
     if isinstance(error, Unsupported):
@@ -185,7 +177,7 @@ def _bert_weights() -> Check:
     try:
         catalog.load("workloads.bert:weights_folder")("minilm")
     except (WorkloadUnavailable, ModuleNotFoundError) as error:
-        return unavailable("BERT weights", _one_line(str(error)))
+        return unavailable("BERT weights", one_line(str(error)))
     return okay("BERT weights", "MiniLM is installed and is what it should be")
 
 

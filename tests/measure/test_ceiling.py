@@ -86,12 +86,35 @@ def test_a_cpu_has_a_measured_product_and_no_datasheet_peak() -> None:
     assert set(found.reasons) == {"peak_flops_per_second"}
 
 
+def test_float8_has_a_product_of_its_own() -> None:
+    assert Product(CPU, torch.float8_e4m3fn, 64).seconds() > 0
+
+
+def test_an_emulated_trial_has_no_datasheet_peak_on_any_device() -> None:
+    known = Hardware("cuda", "NVIDIA H200", compute_capability=(9, 0))
+    found = ceiling(Arithmetic.FP32, known, CPU, native=False)
+    assert (found.peak_flops_per_second, found.peak_source) == (None, None)
+    reason = "the speed of an emulated trial is not held against a datasheet"
+    assert found.reasons == {"peak_flops_per_second": reason}
+    assert ceiling(Arithmetic.FP32, known, CPU, native=True).peak_flops_per_second is not None
+
+
 def test_what_ran_in_another_arithmetic_has_no_ceiling() -> None:
     record = replace(RECORD, outcome=Outcome.PRECISION_MISMATCH)
     reason = "something other than bf16 ran, so its ceiling is not this trial's"
     assert ceiling_of(record, Arithmetic.BF16, HERE, CPU) == Ceiling(
         reasons={"peak_flops_per_second": reason, "matmul_flops_per_second": reason}
     )
+
+
+def test_a_ceiling_that_cannot_be_measured_is_a_reason_and_not_the_trials_failure() -> None:
+    def broken(device: torch.device, kind: torch.dtype, side: int) -> Product:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
+
+    found = ceiling_of(RECORD, Arithmetic.FP32, HERE, CPU, broken)
+    assert found.matmul_flops_per_second is None
+    reason = "the product could not be measured: CUDA error: CUBLAS_STATUS_ALLOC_FAILED"
+    assert found.reasons["matmul_flops_per_second"] == reason
 
 
 def test_an_emulated_trial_is_held_against_a_small_product() -> None:

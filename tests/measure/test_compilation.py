@@ -211,11 +211,11 @@ def test_the_census_of_a_compiled_step_is_of_the_compiled_code() -> None:
 
     with compiling_from_nothing(True):
         step()
+        found, _ = execution.finish()  # torch 2.9 compiles anew for every census, to the same operators
         with Census() as census:
             step()
         with Everything() as everything:
             step()
-    found, _ = execution.finish()
     assert (found.graphs, found.graph_breaks) == (1, 0)
     # Two products forward, two for their weights and one for the first one's output backward.
     assert census.operations == {"aten.addmm/bfloat16": 2, "aten.mm/bfloat16": 3}

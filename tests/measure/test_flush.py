@@ -208,13 +208,17 @@ def test_where_there_is_no_share_the_reason_is_said(
     assert flush_after_training(workload, model, SETUP, arithmetic, None) == (None, reason)
 
 
-def test_too_little_memory_for_a_float32_step_is_a_reason() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory.\nTried"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")],
+)
+def test_a_step_in_float32_that_fails_is_a_reason_and_not_the_trials_failure(error: RuntimeError) -> None:
     class Large(Written):
         def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
     found = flush_after_training(Large(), Large().model(), SETUP, Arithmetic.FP16, None)
-    assert found == (None, "a step in float32 does not fit into the device's memory")
+    assert found == (None, "the step in float32 failed: " + " ".join(str(error).split()))
 
 
 def test_half_precision_parameters_are_looked_at_in_float32() -> None:

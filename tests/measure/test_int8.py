@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -145,3 +146,17 @@ def test_a_trial_is_float32_arithmetic_and_never_ranked() -> None:
     assert record.attestation.settings["int8.layers"] == "FakeQuantizedLinear ×1"
     assert record.attestation.settings["int8.quality"] == "of the simulated int8 network"
     assert record.quality is not None
+
+
+def test_a_linear_layer_computes_what_torchaos_int8_computes() -> None:
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+    from torchao.quantization.quant_primitives import MappingType
+
+    plain, x = nn.Sequential(nn.Linear(64, 32)), torch.randn(128, 64)
+    simulated = _prepared(copy.deepcopy(plain))
+    quantised = copy.deepcopy(plain)
+    quantize_(quantised, Int8DynamicActivationInt8WeightConfig(act_mapping_type=MappingType.ASYMMETRIC))
+    with torch.no_grad():
+        exact, ours, theirs = plain(x), simulated(x), quantised(x)
+    assert (ours - exact).norm() > 5e-3 * exact.norm()
+    assert (ours - theirs).norm() < 1e-6 * exact.norm()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from trials import CPU, SPEC, bench
 
-from suite.errors import PrecisionUnsupported
+from suite.errors import PrecisionUnsupported, UsageError
 from suite.measure.attestation import objection
+from suite.measure.device import Arithmetic
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import BF16, BF16_PURE, FP16_PURE, FP16_STATIC, FP32, Precision, global_norm
 from suite.measure.trial import run_trial
@@ -60,6 +61,12 @@ def test_parameters_buffers_gradients_and_optimizer_state_are_kept_in_16_bits(
     state = [value for states in optimizer.state.values() for key, value in states.items() if key != "step"]
     tensors = [*model.parameters(), *model.buffers(), *state]
     assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {kept}
+
+
+def test_a_kind_of_scaling_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        Precision("mine", Arithmetic.FP16, "dynmic", "a slip")
+    assert str(caught.value) == "precision 'mine': scaling is 'dynmic'; give none, static, dynamic."
 
 
 def test_modes_with_master_weights_leave_the_model_as_it_is() -> None:
