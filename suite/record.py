@@ -33,7 +33,7 @@ __all__ = [
     "TrialRecord",
 ]
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Outcome(enum.StrEnum):
@@ -104,6 +104,8 @@ class StepTrace:
                 f"series of {sorted(lengths)} steps with {self.warmup_steps} of warm-up do not make a trace; "
                 "every series has one entry per step, and at least one step is timed."
             )
+        if not min(self.seconds) > 0:
+            raise ValueError(f"a step of {min(self.seconds)} seconds does not make a trace; every step takes time.")
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,21 @@
 """A recorded trial against its replay, bit for bit: the first difference, and what it means. Standard library only.
 
-Both are records of one specification, so everything but times and memory must be the same value to the last bit.
+Both are records of one specification, so everything but what was measured of the machine (times, memory, energy,
+clocks) must be the same value to the last bit. What was measured cannot be replayed: `verify` says nothing of it.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
+from suite.decode import encode
 from suite.evidence import follows
 from suite.record import StepTrace, TrialRecord
+from suite.window import warmup_cut
 
 __all__ = ["Conclusion", "Difference", "Verification", "conclude", "first_difference", "obstacle"]
 
@@ -25,7 +29,7 @@ class Conclusion(enum.StrEnum):
     NOT_DETERMINISTIC = "not deterministic"
     """Two replays differ from each other."""
     CONTRADICTORY = "contradicts itself"
-    """The attestation does not follow from its own evidence; nothing was replayed."""
+    """The record cannot be true as it stands; nothing was replayed."""
     REPLAY_FAILED = "replay failed"
     SKIPPED = "skipped"
     """The record has no numbers to verify."""
@@ -66,17 +70,27 @@ class Verification:
 
 
 def obstacle(recorded: TrialRecord) -> Verification | None:
-    """Why a record is not replayed: it has no numbers, or its attestation is not what its own evidence proves."""
-    attestation = recorded.attestation
-    if recorded.steps is None or attestation is None:
+    """Why a record is not replayed: it has no numbers, or it contradicts itself."""
+    against = _contradiction(recorded)
+    if against is not None:
+        return _said(recorded, Conclusion.CONTRADICTORY, f"{against}: the record was changed after it was made.")
+    if recorded.steps is None or recorded.attestation is None:
         return _said(recorded, Conclusion.SKIPPED, f"{recorded.outcome}: {recorded.reason}")
-    if not follows(attestation):
-        return _said(
-            recorded,
-            Conclusion.CONTRADICTORY,
-            f"it claims to have run in {attestation.effective!r}, which its own census and probe do not show: "
-            "the record was changed after it was made.",
-        )
+    return None
+
+
+def _contradiction(recorded: TrialRecord) -> str | None:
+    """What no trial ends with; None for a record that may be true."""
+    steps, attestation = recorded.steps, recorded.attestation
+    if recorded.outcome.measured:
+        needed = {"steps": steps, "quality": recorded.quality, "attestation": attestation}
+        missing = [name for name, value in needed.items() if value is None]
+        if missing:
+            return f"its outcome is {recorded.outcome}, but it has no {', '.join(missing)}"
+    if attestation is not None and not follows(attestation):
+        return f"it claims to have run in {attestation.effective!r}, which its own census and probe do not show"
+    if steps is not None and steps.warmup_steps != warmup_cut(steps.seconds, recorded.spec.setup.warmup_steps):
+        return f"its warm-up of {steps.warmup_steps} steps is not what its step times give"
     return None
 
 
@@ -115,13 +129,17 @@ def first_difference(recorded: TrialRecord, replayed: TrialRecord) -> Difference
 
     Compared: digest of the initial parameters and buffers; step by step the loss scale, the loss, whether it
     overflowed, the gradient norm; the scale after the last step; digests of the loss curve and of the final parameters
-    and buffers; the quality; the attestation; the outcome. A quantity that the record lacks (an older schema had
-    fewer) is left out.
+    and buffers; the quality; the attestation; the outcome; then everything else in a record but `MEASURED`. A quantity
+    that the record of an older schema lacks is left out.
     """
+    older = recorded.schema < replayed.schema
     for what, step, ours, theirs in chain(
-        _before(recorded, replayed), _steps(recorded.steps, replayed.steps), _after(recorded, replayed)
+        _before(recorded, replayed),
+        _steps(recorded.steps, replayed.steps),
+        _after(recorded, replayed),
+        _everything_else(encode(recorded), encode(replayed)),
     ):
-        if ours is not None and _bits(ours) != _bits(theirs):
+        if not (older and ours in (None, {})) and _bits(ours) != _bits(theirs):
             return Difference(what, _bits(ours), _bits(theirs), step)
     return None
 
@@ -165,6 +183,31 @@ def _after(recorded: TrialRecord, replayed: TrialRecord) -> Iterator[_Pair]:
     yield "outcome", None, recorded.outcome.value, replayed.outcome.value
 
 
+MEASURED = frozenset(
+    {
+        *("schema", "order", "started_at", "start_seconds", "total_seconds", "build_seconds", "evaluate_seconds"),
+        *("memory", "energy", "hardware", "ceiling", "cautions", "log_tail"),
+        *("compilation.seconds", "compilation.recompiled_in_window", "steps.seconds", "steps.warmup_steps"),
+    }
+)
+"""What two runs of one trial may differ in, as paths of fields."""
+_ELSEWHERE = frozenset({"spec", "workload_sha256", "reason"})
+"""What is equal by construction; what has a sentence of its own; the outcome in words."""
+
+
+def _everything_else(ours: Mapping[str, Any], theirs: Mapping[str, Any], at: str = "") -> Iterator[_Pair]:
+    """Every other field, so that none that is added one day is forgotten here."""
+    for name, value in ours.items():
+        path = f"{at}{name}"
+        if path in MEASURED or path in _ELSEWHERE:
+            continue
+        other = theirs.get(name)
+        if path in ("steps", "attestation", "quality", "compilation") and isinstance(value, dict):
+            yield from _everything_else(value, other or {}, f"{path}.")
+        else:
+            yield path, None, value, other
+
+
 def _bits(value: object) -> str:
     """Text that is equal exactly where the values are, to the last bit; all NaNs are one, for JSON keeps no payload."""
     # repr of a float is the shortest text that reads back as the same float, and keeps the sign of zero.
@@ -176,9 +219,9 @@ _OTHER_SOURCE = "the workload's source file is not the recorded one"
 
 def _cause(recorded: TrialRecord) -> str:
     elsewhere = "this machine repeats itself, so the record was made by other code, weights, data or settings"
-    if recorded.spec.device == "cpu" or recorded.spec.deterministic:
+    if recorded.spec.deterministic or (recorded.spec.device == "cpu" and not recorded.spec.setup.compile):
         return elsewhere
-    # On CUDA the ordinary kernels may add in any order, and other ones may be chosen.
+    # On CUDA, and in Inductor's kernels on a CPU, ordinary sums may be added up in any order.
     return f"{elsewhere}, or by ordinary kernels; `ampmark run --deterministic` makes records that can be verified"
 
 

@@ -77,7 +77,8 @@ class ScalerSpec:
 
     def __post_init__(self) -> None:
         for name in ("initial_scale", "static_scale"):
-            _positive(name, getattr(self, name))
+            if not 1 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} is {getattr(self, name)}; give a finite scale of 1 or more.")
         if not (self.growth_factor > 1 > self.backoff_factor > 0):
             raise UsageError(
                 f"growth_factor {self.growth_factor} and backoff_factor {self.backoff_factor} do not make a "
@@ -93,7 +94,7 @@ class Setup:
     steps: int
     """Optimizer steps of the trial, the warm-up included: every one of them trains."""
     warmup_steps: int
-    """The least number of first steps that are not timed; see `measure.window.warmup_cut`."""
+    """The least number of first steps that are not timed; see `suite.window.warmup_cut`."""
     batch_size: int
     optimizer: OptimizerSpec
     accumulation: int = 1

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,7 +160,7 @@ def create_run(results: Path, plan: Plan, environment: Environment, command: str
 def reopen_run(folder: Path) -> RunWriter:
     """Go on with an interrupted run; its finished trials are kept."""
     info = _read_info(folder)
-    records = _read_journal(folder)
+    records = _read_journal(folder, info.plan)
     if info.files is None:
         drop_unfinished_line(folder / "trials.jsonl")
     return RunWriter(folder, info, records)
@@ -176,7 +176,7 @@ def load_run(folder: Path) -> Run:
     """
     info = _read_info(folder)
     if info.files is None:
-        return Run(folder, info, *_frames(_read_journal(folder), info.run))
+        return Run(folder, info, *_frames(_read_journal(folder, info.plan), info.run))
     _check_seal(folder, info.files)
     trials, steps = folder / "trials.parquet", folder / "steps.parquet"
     return Run(folder, info, read_parquet(trials, TRIAL_COLUMNS), read_parquet(steps, STEP_COLUMNS))
@@ -186,12 +186,20 @@ def load_records(folder: Path) -> tuple[RunInfo, list[TrialRecord]]:
     """A run's complete records, in the order of its plan; from the journal, whether sealed or not.
 
     Raises:
-        NoResults, DamagedResults, NewerSchema: as :func:`load_run`.
+        NoResults, DamagedResults, NewerSchema: as :func:`load_run`; damaged also where the tables of a sealed run,
+            which all reports are made from, are not those that follow from the records.
     """
-    info = _read_info(folder)
-    if info.files is not None:
-        _check_seal(folder, info.files)
-    return info, sorted(_read_journal(folder), key=lambda record: record.order)
+    run = load_run(folder)
+    records = sorted(_read_journal(folder, run.info.plan), key=lambda record: record.order)
+    if run.info.files is not None and run.info.schema == SCHEMA:
+        for name, stored, made in zip(
+            ("trials", "steps"), (run.trials, run.steps), _frames(records, run.info.run), strict=True
+        ):
+            if not stored.equals(made):
+                raise DamagedResults(
+                    f"{folder / name}.parquet is not what follows from trials.jsonl; restore both from a copy."
+                )
+    return run.info, records
 
 
 def list_runs(results: Path) -> list[RunInfo]:
@@ -260,7 +268,7 @@ def _read_info(folder: Path) -> RunInfo:
         raise DamagedResults(f"{path} is not a run description: {error}") from error
 
 
-def _read_journal(folder: Path) -> list[TrialRecord]:
+def _read_journal(folder: Path, plan: Plan) -> list[TrialRecord]:
     path = folder / "trials.jsonl"
     if not path.exists():
         raise DamagedResults(f"{path} is missing from a run; restore it from a copy or delete the run.")
@@ -274,7 +282,20 @@ def _read_journal(folder: Path) -> list[TrialRecord]:
             records.append(decode(TrialRecord, data["record"], f"{path}, line {number}"))
         except (DecodeError, KeyError, UsageError) as error:
             raise DamagedResults(f"{path}, line {number} is not a trial record: {error}") from error
+    _check_plan(path, records, plan)
     return records
+
+
+def _check_plan(path: Path, records: Sequence[TrialRecord], plan: Plan) -> None:
+    """Each record is of a planned trial, and no trial has two."""
+    planned = {spec.trial_id: spec for spec in plan.trials}
+    seen: set[str] = set()
+    for number, spec in enumerate((record.spec for record in records), start=1):
+        if planned.get(spec.trial_id) != spec:
+            raise DamagedResults(f"{path}, line {number}: {spec.trial_id} is not as planned; restore it from a copy.")
+        if spec.trial_id in seen:
+            raise DamagedResults(f"{path}, line {number}: {spec.trial_id} has two records; restore it from a copy.")
+        seen.add(spec.trial_id)
 
 
 def _now() -> str:

@@ -98,12 +98,16 @@ def test_a_compiled_run_says_what_was_compiled_and_nothing_else(profile: Path, t
         text=True,
         check=True,
     )
+    assert "tiny: through torch.compile" in ended.stdout
     assert "leaked" not in ended.stderr
     assert "Warning" not in ended.stderr
     run = _only_run(tmp_path)
     (trial,) = pd.read_parquet(run / "trials.parquet").to_dict("records")
     assert (trial["outcome"], trial["compiled"], trial["graphs"], trial["graph_breaks"]) == ("ok", True, 1, 0)
     assert trial["compile_seconds"] > 0
+    reports = tmp_path / "reports" / run.name
+    assert "Through torch.compile: tiny." in (reports / "summary.md").read_text(encoding="utf-8")
+    assert "20 steps of batch 8, torch.compile" in (reports / "index.html").read_text(encoding="utf-8")
     described = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert described["command"] == "ampmark run --profile tiny.toml --precision fp32 --timeout 300 --compile"
 
@@ -281,7 +285,7 @@ def test_damaged_missing_and_newer_files_are_named(home: Path, capsys: pytest.Ca
     described = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps(described | {"schema": 99}), encoding="utf-8")
     assert ampmark("list", "--home", home) == 2
-    assert "has schema 99, but this ampmark reads up to 2; update ampmark." in capsys.readouterr().err
+    assert "has schema 99, but this ampmark reads up to 3; update ampmark." in capsys.readouterr().err
 
 
 def test_an_interrupted_run_keeps_what_finished_and_can_be_completed(

@@ -167,7 +167,7 @@ def _traces(draw: st.DrawFn) -> StepTrace:
     steps = draw(st.integers(1, 4))
     floats = st.tuples(*[FLOATS] * steps)
     return StepTrace(
-        seconds=draw(floats),
+        seconds=draw(st.tuples(*[st.floats(min_value=0, exclude_min=True)] * steps)),
         losses=draw(floats),
         gradient_norms=draw(floats),
         overflowed=draw(st.tuples(*[st.booleans()] * steps)),

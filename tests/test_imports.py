@@ -23,10 +23,11 @@ ALLOWED = {
     "suite.readings": "",
     "suite.peaks": "suite.decode",
     "suite.variables": "",
+    "suite.window": "",
     "suite.evidence": "suite.record",
     "suite.spec": "suite.decode suite.errors",
     "suite.record": "suite.decode suite.readings suite.spec",
-    "suite.replay": "suite.evidence suite.record",
+    "suite.replay": "suite.decode suite.evidence suite.record suite.window",
     "suite.verification": "suite.errors suite.record suite.replay suite.runner suite.spec suite.store",
     "suite.rows": "suite.decode suite.readings suite.record",
     "suite.catalog": "suite.decode suite.errors",
@@ -47,7 +48,7 @@ ALLOWED = {
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",
     "suite.measure": "suite.checks suite.decode suite.errors suite.evidence suite.measure suite.peaks suite.readings "
-    "suite.record suite.loss_scale.scan suite.spec suite.variables torch torchao pynvml workloads.base",
+    "suite.record suite.loss_scale.scan suite.spec suite.variables suite.window torch torchao pynvml workloads.base",
     "workloads": "workloads numpy safetensors tokenizers torch torchvision transformers",
 }
 #: The outermost layer: it joins the others, and may import all of `suite` but the measuring half.

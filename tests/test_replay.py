@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,9 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suite.readings import Compilation, FlushShare
 from suite.record import Attestation, Outcome, Quality, StepTrace, TrialRecord
-from suite.replay import Conclusion, Difference, conclude, first_difference, obstacle
+from suite.replay import MEASURED, Conclusion, Difference, conclude, first_difference, obstacle
 
 SCALED = records.trace(scales=(1024.0,) * records.STEPS, skips_overflow=True, last_scale=2048.0)
 RECORD = records.record(
@@ -102,9 +104,67 @@ def test_a_shorter_replay_differs_in_its_number_of_steps() -> None:
 
 
 def test_what_an_older_record_lacks_is_not_compared() -> None:
-    older = replace(RECORD, initial_sha256=None, losses_sha256=None)
+    older = replace(RECORD, schema=2, initial_sha256=None, losses_sha256=None)
     assert first_difference(older, RECORD) is None
     assert first_difference(RECORD, older) is not None
+    assert first_difference(replace(older, schema=RECORD.schema), RECORD) is not None
+
+
+ATTESTED = RECORD.attestation
+assert ATTESTED is not None
+QUALITY = RECORD.quality
+assert QUALITY is not None
+
+
+@pytest.mark.parametrize(
+    ("forged", "what"),
+    [
+        (replace(RECORD, flops_per_step=10**6), "flops_per_step"),
+        (replace(RECORD, samples_per_step=4000), "samples_per_step"),
+        (replace(RECORD, tokens_per_step=1), "tokens_per_step"),
+        (_with(skips_overflow=False), "steps.skips_overflow"),
+        (replace(RECORD, quality=replace(QUALITY, baseline=9999.0)), "quality.baseline"),
+        (replace(RECORD, quality=replace(QUALITY, higher_is_better=False)), "quality.higher_is_better"),
+        (replace(RECORD, quality=replace(QUALITY, primary="loss")), "quality.primary"),
+        (replace(RECORD, attestation=replace(ATTESTED, flops={"float32": 9})), "attestation.flops"),
+        (replace(RECORD, attestation=replace(ATTESTED, settings={"x": "tf32"})), "attestation.settings"),
+        (replace(RECORD, attestation=replace(ATTESTED, parameter_types={"float16": 5})), "attestation.parameter_types"),
+        (replace(RECORD, attestation=replace(ATTESTED, kernels={"x": 5})), "attestation.kernels"),
+        (replace(RECORD, flush=FlushShare(1.0, 5, 4, 0)), "flush"),
+        (replace(RECORD, emulation="no units"), "emulation"),
+        (replace(RECORD, first_bad_step=3), "first_bad_step"),
+        (replace(RECORD, compilation=Compilation(1.0, 1, 0, 0)), "compilation"),
+        (_with(scales=None, last_scale=None), "loss scale"),
+        (replace(RECORD, parameters_sha256=None), "digest of the final weights"),
+    ],
+)
+def test_whatever_a_trial_computes_is_compared_and_may_not_be_taken_away(forged: TrialRecord, what: str) -> None:
+    difference = first_difference(forged, RECORD)
+    assert difference is not None
+    assert difference.what.startswith(what)
+
+
+def test_every_field_of_a_record_is_compared_or_named_as_measured() -> None:
+    """A field that is added one day is compared unless somebody says here that it is measured."""
+    fields = {field.name for field in dataclasses.fields(TrialRecord)}
+    measured = {name for name in MEASURED if "." not in name}
+    assert measured < fields
+    assert {name.partition(".")[0] for name in MEASURED - measured} == {"steps", "compilation"}
+
+
+@pytest.mark.parametrize(
+    ("impossible", "reason"),
+    [
+        (replace(RECORD, steps=None), "its outcome is ok, but it has no steps"),
+        (replace(RECORD, attestation=None, quality=None), "its outcome is ok, but it has no quality, attestation"),
+        (_with(warmup_steps=5), "its warm-up of 5 steps is not what its step times give"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_not_replayed(impossible: TrialRecord, reason: str) -> None:
+    said = obstacle(impossible)
+    assert said is not None
+    assert said.conclusion is Conclusion.CONTRADICTORY
+    assert said.reason == f"{reason}: the record was changed after it was made."
 
 
 @given(
@@ -164,6 +224,10 @@ def _on_cuda(item: TrialRecord, *, deterministic: bool) -> TrialRecord:
     return replace(item, spec=replace(item.spec, device="cuda:0", deterministic=deterministic))
 
 
+def _compiled(item: TrialRecord) -> TrialRecord:
+    return replace(item, spec=replace(item.spec, setup=replace(item.spec.setup, compile=True)))
+
+
 def _of_other_source(item: TrialRecord) -> TrialRecord:
     return replace(item, workload_sha256="e" * 64)
 
@@ -199,6 +263,14 @@ def _of_other_source(item: TrialRecord) -> TrialRecord:
             _on_cuda(RECORD, deterministic=False),
             OTHER,
             OTHER,
+            Conclusion.DIFFERS,
+            f"{DIFFERS} was made by other code, weights, data or settings, or by ordinary kernels; "
+            "`ampmark run --deterministic` makes records that can be verified.",
+        ),
+        (
+            _compiled(RECORD),
+            _compiled(OTHER),
+            _compiled(OTHER),
             Conclusion.DIFFERS,
             f"{DIFFERS} was made by other code, weights, data or settings, or by ordinary kernels; "
             "`ampmark run --deterministic` makes records that can be verified.",

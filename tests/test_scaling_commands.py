@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loss_scales import MARKOV, outcome, point, scan
 from rich.console import Console
 from test_cli import PROFILE, ampmark
-from test_scale_scan import point, scan
-from test_underflow import MARKOV, outcome
 
 from suite.loss_scale.findings import judge
 from suite.record import Outcome

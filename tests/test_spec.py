@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -119,8 +120,8 @@ def test_a_choice_that_does_not_fit_is_refused(choices: dict[str, Any], message:
         (lambda: OptimizerSpec("adam", 0.1), "name: 'adam' is not known; did you mean 'adamw'?"),
         (lambda: OptimizerSpec("sgd", 0.0), "learning_rate is 0.0; give a number above 0."),
         (lambda: ScheduleSpec("cosin"), "kind: 'cosin' is not known; did you mean 'cosine'?"),
-        (lambda: ScalerSpec(initial_scale=0.0), "initial_scale is 0.0; give a number above 0."),
-        (lambda: ScalerSpec(static_scale=-1.0), "static_scale is -1.0; give a number above 0."),
+        (lambda: ScalerSpec(initial_scale=0.5), "initial_scale is 0.5; give a finite scale of 1 or more."),
+        (lambda: ScalerSpec(static_scale=math.inf), "static_scale is inf; give a finite scale of 1 or more."),
         (lambda: ScalerSpec(growth_interval=0), "growth_interval is 0; give a number above 0."),
         (
             lambda: ScalerSpec(growth_factor=1.0),

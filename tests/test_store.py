@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -253,20 +254,54 @@ def test_a_plan_with_an_impossible_value_is_damage(tmp_path: Path) -> None:
     assert _refusal(DamagedResults, load_run, path.parent) == expected
 
 
+def test_a_record_that_was_not_planned_or_comes_twice_is_refused(tmp_path: Path) -> None:
+    folder = _open(tmp_path).folder
+    journal = folder / "trials.jsonl"
+    text = journal.read_text(encoding="utf-8")
+    first = text.splitlines(keepends=True)[0]
+    journal.write_text(text + first, encoding="utf-8")
+    number = len(text.splitlines()) + 1
+    trial = RECORDS[0].spec.trial_id
+    assert _refusal(DamagedResults, load_run, folder) == (
+        f"{journal}, line {number}: {trial} has two records; restore it from a copy."
+    )
+    journal.write_text(first.replace('"batch_size": 4', '"batch_size": 5'), encoding="utf-8")
+    assert _refusal(DamagedResults, load_run, folder) == (
+        f"{journal}, line 1: {trial} is not as planned; restore it from a copy."
+    )
+
+
+@pytest.mark.parametrize(("table", "column"), [("trials", "samples_per_second"), ("steps", "loss")])
+def test_tables_that_do_not_follow_from_the_journal_are_refused(tmp_path: Path, table: str, column: str) -> None:
+    """Sealed again with the forged table's own sum, as a forger would."""
+    folder = _open(tmp_path).seal().folder
+    assert len(load_records(folder)[1]) > 0
+    path = folder / f"{table}.parquet"
+    forged = pd.read_parquet(path)
+    forged[column] = forged[column] * 100
+    forged.to_parquet(path)
+    described = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    described["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "run.json").write_text(json.dumps(described), encoding="utf-8")
+    assert _refusal(DamagedResults, load_records, folder) == (
+        f"{path} is not what follows from trials.jsonl; restore both from a copy."
+    )
+
+
 # --- other versions -------------------------------------------------------------------------------------------------
 
 
 def test_a_run_of_a_newer_ampmark_is_refused_before_it_is_misread(tmp_path: Path) -> None:
     path = _open(tmp_path).seal().folder / "run.json"
-    _edit(path, '"schema": 2', '"new_key": 3, "schema": 3')
-    expected = f"{path} has schema 3, but this ampmark reads up to 2; update ampmark."
+    _edit(path, '"schema": 3', '"new_key": 3, "schema": 4')
+    expected = f"{path} has schema 4, but this ampmark reads up to 3; update ampmark."
     assert _refusal(NewerSchema, load_run, path.parent) == expected
 
 
 def test_a_journal_line_of_a_newer_ampmark_is_refused(tmp_path: Path) -> None:
     folder = _open(tmp_path).folder
-    _edit(folder / "trials.jsonl", '{"schema": 2', '{"schema": 3')
-    expected = f"{folder / 'trials.jsonl'} has schema 3, but this ampmark reads up to 2; update ampmark."
+    _edit(folder / "trials.jsonl", '{"schema": 3', '{"schema": 4')
+    expected = f"{folder / 'trials.jsonl'} has schema 4, but this ampmark reads up to 3; update ampmark."
     assert _refusal(NewerSchema, load_run, folder) == expected
 
 

@@ -92,8 +92,8 @@ def _say(finished: store.Run, place: Home, as_json: bool) -> None:
 def _seeds(text: str | None) -> list[int]:
     if text is None:
         return []
-    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", text):
-        raise UsageError(f"--seeds {text!r} is not a list of whole numbers; give something like 0,1,2.")
+    if not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", text):
+        raise UsageError(f"--seeds {text[:80]!r} is not a list of whole numbers; give something like 0,1,2.")
     return [int(part) for part in text.split(",")]
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from suite.loss_scale.underflow import EXPERIMENTS, MODES, Experiment, Mode, Verdict
+from suite.loss_scale.underflow import EXPERIMENTS, MODES, Experiment, Mode, Reach
 from suite.record import Outcome, TrialRecord
 from suite.rows import trial_row
 
@@ -36,7 +36,7 @@ class Row:
     """Share of what float32 gained that is missing at the end."""
     flushed_share: float | None
     """Of the gradients after training, at the last scale."""
-    verdict: Verdict
+    verdict: Reach
     curve: tuple[float, ...]
     """Training loss of every step."""
 
@@ -124,13 +124,13 @@ def _final_loss(record: TrialRecord, weight: float) -> float | None:
     return weighted / weight if isinstance(weighted, float) and math.isfinite(weighted) else None
 
 
-def _verdict(mode: Mode, record: TrialRecord, missing: float | None) -> Verdict:
+def _verdict(mode: Mode, record: TrialRecord, missing: float | None) -> Reach:
     if record.outcome is Outcome.DIVERGED:
-        return Verdict.FAILS
+        return Reach.FAILS
     if not record.outcome.measured or missing is None:
-        return Verdict.NO_NUMBERS
-    if mode.expected is Verdict.REFERENCE:
-        return Verdict.REFERENCE
+        return Reach.NO_NUMBERS
+    if mode.expected is Reach.REFERENCE:
+        return Reach.REFERENCE
     if missing <= MATCHES_UP_TO:
-        return Verdict.MATCHES
-    return Verdict.FAILS if missing > FAILS_FROM else Verdict.FALLS_SHORT
+        return Reach.MATCHES
+    return Reach.FAILS if missing > FAILS_FROM else Reach.FALLS_SHORT

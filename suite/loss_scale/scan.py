@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite.spec import TrialSpec
@@ -70,14 +71,14 @@ class ScaleScan:
     """Training loss of every step."""
 
     @property
-    def flushed_shares(self) -> tuple[float, ...]:
-        """Per scale, the worst point's share of values that become zero."""
-        return tuple(max((p.counts.flushed[i] / p.counts.values for p in self._seen), default=0.0) for i in _PLACES)
+    def flushed_shares(self) -> tuple[float | None, ...]:
+        """Per scale, the worst point's share of values that become zero; None where no value was seen."""
+        return self._worst([[count / p.counts.values for count in p.counts.flushed] for p in self._seen])
 
     @property
-    def overflowed_shares(self) -> tuple[float, ...]:
-        """Per scale, the worst point's share of values that become infinite."""
-        return tuple(max((p.counts.overflowed[i] / p.counts.values for p in self._seen), default=0.0) for i in _PLACES)
+    def overflowed_shares(self) -> tuple[float | None, ...]:
+        """Per scale, the worst point's share of values that become infinite; None where no value was seen."""
+        return self._worst([[count / p.counts.values for count in p.counts.overflowed] for p in self._seen])
 
     @property
     def largest(self) -> float | None:
@@ -88,8 +89,9 @@ class ScaleScan:
     def _seen(self) -> list[ScalePoint]:
         return [point for point in self.points if point.counts.values]
 
-
-_PLACES = range(len(SCALES))
+    @staticmethod
+    def _worst(points: Sequence[Sequence[float]]) -> tuple[float | None, ...]:
+        return tuple(map(max, zip(*points, strict=True))) if points else (None,) * len(SCALES)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def scale_window(scan: ScaleScan) -> ScaleWindow:
         )
     if largest is None:
         return ScaleWindow(None, None, "No gradient that autocast would hold in float16 differs from zero.")
-    enough = [scale for scale, share in zip(SCALES, scan.flushed_shares, strict=True) if share <= LARGEST_FLUSHED_SHARE]
+    shares = zip(SCALES, scan.flushed_shares, strict=True)
+    enough = [scale for scale, share in shares if share is not None and share <= LARGEST_FLUSHED_SHARE]
     spare = [scale for scale in SCALES if largest * OVERFLOW_MARGIN * scale <= LARGEST_FLOAT16]
     low, high = (enough[0] if enough else None), (spare[-1] if spare else None)
     return ScaleWindow(low, high, _window_sentence(low, high))

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from suite.loss_scale.scan import power
 from suite.spec import OptimizerSpec, Plan, ScalerSpec, ScheduleSpec, Setup, TrialSpec
 
-__all__ = ["EXPERIMENTS", "MODES", "Experiment", "Mode", "Verdict", "underflow_plan"]
+__all__ = ["EXPERIMENTS", "MODES", "Experiment", "Mode", "Reach", "underflow_plan"]
 
 TRIAL_SECONDS = 300.0
 THREADS = 1
 """Of every trial: networks this small gain nothing from a second thread, and lose much where other programs run."""
 
 
-class Verdict(enum.StrEnum):
+class Reach(enum.StrEnum):
     """How near a mode came to float32's final training loss."""
 
     REFERENCE = "the reference"
@@ -42,16 +42,16 @@ class Mode:
 
     key: str
     precision: str
-    expected: Verdict
+    expected: Reach
 
 
 MODES = (
-    Mode("fp32", "fp32", Verdict.REFERENCE),
-    Mode("bf16", "bf16", Verdict.MATCHES),
-    Mode("unscaled", "fp16-unscaled", Verdict.FAILS),
-    Mode("too small", "fp16-static", Verdict.FALLS_SHORT),
-    Mode("fitting", "fp16-static", Verdict.MATCHES),
-    Mode("dynamic", "fp16-dynamic", Verdict.MATCHES),
+    Mode("fp32", "fp32", Reach.REFERENCE),
+    Mode("bf16", "bf16", Reach.MATCHES),
+    Mode("unscaled", "fp16-unscaled", Reach.FAILS),
+    Mode("too small", "fp16-static", Reach.FALLS_SHORT),
+    Mode("fitting", "fp16-static", Reach.MATCHES),
+    Mode("dynamic", "fp16-dynamic", Reach.MATCHES),
 )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -41,7 +42,7 @@ def attest(
         with policy.context():
             loss = workload.loss(model if called is None else called, next(workload.batches()))
         loss.backward()
-    errors = probe(census.operations, policy.context, device, precision.probed)
+    errors = probe(census.operations, _context_of(census, policy), device, precision.probed)
     errors |= probe_heaviest(census.heaviest)
     return Attestation(
         effective=effective_precision(census.operations, errors, census.flops),
@@ -54,21 +55,44 @@ def attest(
     )
 
 
+def _context_of(census: Census, policy: Policy) -> Callable[[], AbstractContextManager[object]]:
+    """What the probe is computed in: the policy's own context, but none where most work was found to be float32.
+
+    A model that leaves autocast for most of its work is then named for what it is, and not for what autocast would do.
+    """
+    most = max(census.flops, key=census.flops.__getitem__, default=None)
+    return nullcontext if most == "float32" else policy.context
+
+
 def parameter_types(model: nn.Module) -> dict[str, int]:
-    """Number of parameters (elements, trained or not) by the name of their type."""
+    """Number of floating-point parameters (elements, trained or not) by the name of their type."""
     counted = Counter[str]()
     for parameter in model.parameters():
-        counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+        if parameter.is_floating_point():
+            counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
     return dict(counted)
 
 
-def objection(attestation: Attestation, precision: Precision, seen: Iterable[Mapping[str, str]] = ()) -> str | None:
+LEAST_SEEN = 0.5
+"""Of the work that a workload states, the census must have seen this share. It sees all but a percent of that of the
+built-in ones (one layer's input gradient, which their formulas credit by convention; tests/workloads/test_flops.py)."""
+
+
+def objection(
+    attestation: Attestation,
+    precision: Precision,
+    seen: Iterable[Mapping[str, str]] = (),
+    *,
+    stated_flops: int = 0,
+    process: Mapping[str, str] = MappingProxyType({}),
+) -> str | None:
     """Why the trial's numbers may not stand under the name of this precision; None where they may.
 
-    `seen` are the switches at other moments of the trial than the attested step.
+    `seen` are the switches at other moments of the trial than the attested step, `process` those that hold in every
+    precision; `stated_flops` is the work of the attested step by the workload's own `cost()`.
     """
     wanted = precision.arithmetic
-    expected = pinned(wanted)
+    expected = pinned(wanted) | dict(process)
     moved = dict.fromkeys(
         f"{name} was {found} and not {expected[name]}"
         for settings in (*seen, attestation.settings)
@@ -76,7 +100,15 @@ def objection(attestation: Attestation, precision: Precision, seen: Iterable[Map
         if found != expected.get(name, found)
     )
     if moved:
-        return f"something changed torch's precision switches during the trial: {', '.join(moved)}."
+        return f"something changed torch's switches during the trial: {', '.join(moved)}."
+    share = sum(attestation.flops.values()) / stated_flops if stated_flops else 1.0
+    if share < LEAST_SEEN:
+        return (
+            f"{wanted} was asked for, and what ran is not known: the census saw {share:.1%} of the work that the "
+            "workload's cost() states; the rest is in operators that it does not know, or inside custom ones."
+        )
+    if attestation.effective.startswith("unknown"):
+        return f"{wanted} was asked for, and what ran is {attestation.effective}."
     if not fulfils(attestation.effective, wanted):
         return f"{wanted} was asked for, but {attestation.effective} ran; its numbers are not {wanted}'s."
     kept = str(precision.parameters).removeprefix("torch.")

@@ -32,6 +32,8 @@ HEAVY = (
     "aten.mv",
     "aten.addmv",
     "aten.dot",
+    "aten.linear",  # as it is, for jagged tensors
+    "aten._trilinear",  # nn.Bilinear
     "aten.convolution",
     "aten._scaled_dot_product",
     "aten._scaled_mm",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def choose(requested: str | None) -> torch.device:
     if requested is None:
         requested = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = requested.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+    if kind not in ("cpu", "cuda") or not re.fullmatch("" if kind == "cpu" else "[0-9]{0,4}", index):
         raise UsageError(f"--device {requested!r} is not known; give cpu, cuda or cuda:N.")
     if kind == "cpu":
         return torch.device("cpu")

@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import torch
 
 from suite.checks import Check, okay, unavailable, warning
 from suite.errors import PrecisionUnsupported
 from suite.measure.cautions import FOREIGN_PROCESSORS, SMALLEST_CHANGE, surely_foreign
-from suite.measure.device import Arithmetic, Hardware, cpu_name, native_or_reason
+from suite.measure.device import Hardware, cpu_name
 from suite.measure.energy import PackageMeter
 from suite.measure.environment import default_threads
 from suite.measure.host import SHORTEST_SHARE_SECONDS, Host, Shares, shares
 from suite.measure.nvml import SLOWDOWNS, NvmlDevice, clock_reason_names
+from suite.measure.precision import Precision
 from suite.measure.processes import distrust, foreign_count
 from suite.measure.reading import Reading
 from suite.measure.switches import switches
@@ -47,22 +49,23 @@ def _fp32_switches(settings: Mapping[str, str]) -> list[str]:
     return [name for name in settings if name.endswith("fp32_precision")]
 
 
-def precision_checks(precisions: Mapping[str, Arithmetic], on: Hardware) -> list[Check]:
-    """Which arithmetic this hardware has, and the modes that need it; one check for each arithmetic."""
-    checks = []
-    for arithmetic in dict.fromkeys(precisions.values()):
-        name = f"{arithmetic} arithmetic"
-        modes = ", ".join(mode for mode, needed in precisions.items() if needed is arithmetic)
-        try:
-            emulation = native_or_reason(arithmetic, on, onednn=True)
-        except PrecisionUnsupported as error:
-            checks.append(unavailable(name, f"for {modes}: {error}"))
-            continue
-        if emulation is None:
-            checks.append(okay(name, f"in hardware, for {modes}"))
-        else:
-            checks.append(warning(name, f"for {modes}: {emulation}", "nothing; the speed of these is never ranked"))
-    return checks
+def precision_checks(precisions: Iterable[Precision], on: Hardware) -> list[Check]:
+    """Which modes this hardware computes, emulates or cannot run; one check for all that are alike."""
+    alike: dict[Check, list[str]] = {}
+    for precision in precisions:
+        alike.setdefault(_precision_check(precision, on), []).append(precision.name)
+    return [replace(check, finding=f"for {', '.join(names)}: {check.finding}") for check, names in alike.items()]
+
+
+def _precision_check(precision: Precision, on: Hardware) -> Check:
+    name = f"{precision.arithmetic} arithmetic"
+    try:
+        emulation = precision.emulation(on, onednn=True)
+    except PrecisionUnsupported as error:
+        return unavailable(name, str(error))
+    if emulation is None:
+        return okay(name, "in hardware")
+    return warning(name, emulation, "nothing; the speed of these is never ranked")
 
 
 def gpu_checks(nvml: NvmlDevice | str, use_device: Callable[[], object]) -> list[Check]:

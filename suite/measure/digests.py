@@ -12,8 +12,9 @@ __all__ = ["digest", "digest_of_state"]
 
 
 def digest_of_state(model: nn.Module) -> str:
-    """Digest of all parameters and buffers, in the order of their names."""
-    return digest(tensor for _, tensor in sorted(model.state_dict().items()))
+    """Digest of all parameters and buffers, in the order of their names; what else a module keeps is left out."""
+    state = sorted(model.state_dict().items())
+    return digest(value for _, value in state if isinstance(value, Tensor))
 
 
 def digest(tensors: Iterable[Tensor]) -> str:

@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 from suite.measure.meters import Meter
 from suite.measure.optimizer import set_learning_rate
 from suite.measure.precision import Policy
-from suite.measure.window import first_observed, warmup_cut
 from suite.record import StepTrace
 from suite.spec import Setup
+from suite.window import first_observed, warmup_cut
 from workloads.base import Workload
 
 __all__ = ["step_trace", "train"]

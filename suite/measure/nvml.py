@@ -106,11 +106,11 @@ class NvmlDevice:
 
     def sm_clock_mhz(self) -> Reading:
         """Clock of the multiprocessors (nvmlClockType_t: NVML_CLOCK_SM = 1)."""
-        return self._of_gpu("the clock", lambda handle: self._api.nvmlDeviceGetClockInfo(handle, 1))
+        return self._of_gpu("the clock", lambda handle: self._api.nvmlDeviceGetClockInfo(handle, 1) or None)
 
     def memory_clock_mhz(self) -> Reading:
         """Clock of the memory (nvmlClockType_t: NVML_CLOCK_MEM = 2)."""
-        return self._of_gpu("the memory clock", lambda handle: self._api.nvmlDeviceGetClockInfo(handle, 2))
+        return self._of_gpu("the memory clock", lambda handle: self._api.nvmlDeviceGetClockInfo(handle, 2) or None)
 
     def temperature_celsius(self) -> Reading:
         """Of the die (nvmlTemperatureSensors_t: NVML_TEMPERATURE_GPU = 0)."""
@@ -202,9 +202,10 @@ class NvmlDevice:
         return Reading(None, f"NVML does not give {what}") if value is None else Reading(float(value))
 
     def _errors(self) -> tuple[type[Exception], ...]:
-        """A driver's refusal, a function that the driver or the bindings do not have, an answer that cannot be."""
+        """A driver's refusal, a function that the driver or the bindings do not have, an answer that cannot be, and
+        what the bindings raise when they cannot read one."""
         mismatch = getattr(self._api, "NVMLLibraryMismatchError", self._api.NVMLError)  # older bindings lack it
-        return (self._api.NVMLError, mismatch, AttributeError, _Implausible)
+        return (self._api.NVMLError, mismatch, AttributeError, OSError, ValueError, TypeError, _Implausible)
 
 
 class _Implausible(Exception):

@@ -14,7 +14,7 @@ import torch
 
 from suite.measure.device import Arithmetic
 
-__all__ = ["pin_arithmetic", "pinned", "restore", "switches", "under"]
+__all__ = ["pin_arithmetic", "pinned", "process", "restore", "switches", "under"]
 
 #: Backend and operator as torch's own properties name them. The properties themselves are not used: in torch 2.9 and
 #: 2.10 building an LSTM on CUDA replaces `torch.backends.cudnn.rnn` by a module of that name (pytorch issue 159828),
@@ -50,18 +50,24 @@ def pinned(arithmetic: Arithmetic) -> dict[str, str]:
 
 
 def switches() -> dict[str, str]:
-    """The precision switches as torch reports them now."""
+    """The precision switches as torch reports them now, and what else of the process decides which kernels run."""
     cuda = torch.backends.cuda
     return {
         **{f"{name}.fp32_precision": _get_switch(name) for name in _SWITCHES},
         **{f"cuda.matmul.{name}": str(getattr(cuda.matmul, name)) for name in _REDUCTIONS},
         _ATTENTION_REDUCTION: str(cuda.fp16_bf16_reduction_math_sdp_allowed()),
         _BENCHMARK: str(torch.backends.cudnn.benchmark),
+        **process(torch.get_num_threads(), onednn=bool(torch.backends.mkldnn.enabled)),
     }
 
 
+def process(threads: int, *, onednn: bool) -> dict[str, str]:
+    """CPU threads and whether oneDNN may be used, by the names of :func:`switches`; a trial sets them once."""
+    return {"threads": str(threads), "onednn": str(onednn)}
+
+
 def restore(settings: Mapping[str, str]) -> None:
-    """Put back the switches as :func:`switches` returned them."""
+    """Put back the precision switches as :func:`switches` returned them."""
     wanted = {name: settings[f"{name}.fp32_precision"] for name in _SWITCHES}
     torch.backends.cuda.matmul.allow_tf32 = wanted["cuda.matmul"] == "tf32"
     torch.backends.cudnn.allow_tf32 = wanted["cuda.conv"] == "tf32"

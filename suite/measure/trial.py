@@ -32,10 +32,10 @@ from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Policy, Precision
-from suite.measure.switches import pin_arithmetic, switches, under
-from suite.measure.window import first_observed
+from suite.measure.switches import pin_arithmetic, process, switches, under
 from suite.record import Outcome, Quality, StepTrace, TrialRecord
 from suite.spec import TrialSpec
+from suite.window import first_observed
 from workloads.base import Cost, Workload, derive_seed
 
 __all__ = ["Bench", "run_trial"]
@@ -190,7 +190,15 @@ def _attested(
     shown = by_reference(attestation.kernels, precision.arithmetic)
     if record.emulation is None and shown is not None:
         record = replace(record, outcome=Outcome.EMULATED, reason=shown, emulation=shown)
-    return replace(record, **_verdict(objection(attestation, precision, settings), diverged))
+    setup = record.spec.setup
+    against = objection(
+        attestation,
+        precision,
+        settings,
+        stated_flops=built.workload.cost().flops,
+        process=process(record.spec.threads, onednn=setup.onednn),
+    )
+    return replace(record, **_verdict(against, diverged))
 
 
 def _worthless(quality: Quality | None) -> tuple[None, str] | None:

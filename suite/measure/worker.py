@@ -70,7 +70,12 @@ def _scan(request: Mapping[str, Any], send: Send) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         _check_identity(device, request.get("device_uuid"))
-    scan = scan_scales(spec, lambda: _make(workload_class, spec, device), device, lambda name: send({"phase": name}))
+    try:
+        scan = scan_scales(
+            spec, lambda: _make(workload_class, spec, device), device, lambda name: send({"phase": name})
+        )
+    except RuntimeError as error:  # of the model, or of the device
+        raise Unsupported(f"{spec.workload} cannot be scanned: {one_line(error)}") from error
     send({"scan": encode(scan)})
 
 
@@ -162,7 +167,7 @@ def _with_source_digest(record: TrialRecord, workload_class: Any) -> TrialRecord
 
 def _doctor(request: Mapping[str, Any], send: Send) -> None:
     device = choose(request["device"])
-    precisions = {name: catalog.load(target).arithmetic for name, target in catalog.precisions().items()}
+    precisions = [catalog.load(target) for target in catalog.precisions().values()]
     checks = [
         *torch_checks(device),
         *precision_checks(precisions, hardware(device)),

@@ -82,7 +82,7 @@ def _setup(grid: Grid, workload: str) -> str:
     if setup is None:
         return ""
     micro = f" × {setup.accumulation} micro-batches" if setup.accumulation > 1 else ""
-    return f"{setup.steps} steps of batch {setup.batch_size}{micro}"
+    return f"{setup.steps} steps of batch {setup.batch_size}{micro}{', torch.compile' if setup.compile else ''}"
 
 
 def _cell(grid: Grid, workload: str, precision: str, findings: Sequence[Finding]) -> MatrixCell:

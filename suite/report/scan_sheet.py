@@ -140,8 +140,9 @@ def _marks(scan: ScaleScan, x: Spec) -> list[Spec]:
     return rules + texts
 
 
-def _curve(shares: Sequence[float], name: str, place: int, *, first: bool) -> list[Spec]:
-    points = [{"scale": s, "share": share} for s, share in zip(SCALES, shares, strict=True) if share >= LEAST_SHARE]
+def _curve(shares: Sequence[float | None], name: str, place: int, *, first: bool) -> list[Spec]:
+    known = [(scale, share) for scale, share in zip(SCALES, shares, strict=True) if share is not None]
+    points = [{"scale": scale, "share": share} for scale, share in known if share >= LEAST_SHARE]
     if not points:
         return []
     label = {**points[0 if first else -1], "text": name}

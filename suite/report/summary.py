@@ -31,7 +31,9 @@ def summary_markdown(run: Run, verdicts: Verdicts | None, notice: str | None = N
     lines += [_line([_escape(text, 160) for text in row]) for row in rows[:MOST_ROWS]]
     if len(rows) > MOST_ROWS:
         lines += ["", f"{len(rows) - MOST_ROWS} more rows are in the report."]
-    return "\n".join([*lines, "", f"Run {_escape(run.info.run, 80)}."]) + "\n"
+    compiled = dict.fromkeys(spec.workload for spec in run.info.plan.trials if spec.setup.compile)
+    through = f" Through torch.compile: {_escape(', '.join(compiled), 200)}." if compiled else ""
+    return "\n".join([*lines, "", f"Run {_escape(run.info.run, 80)}.{through}"]) + "\n"
 
 
 def _finding_table(verdicts: Verdicts) -> tuple[list[str], list[list[str]]]:

@@ -64,7 +64,7 @@ def _series(row: Row, place: int) -> Series:
 
 
 def _table(found: Found) -> Table:
-    head = ("Mode", "Final loss", "Missing of fp32's gain", "Become zero", "Overflows", "Last scale", "Verdict")
+    head = ("Mode", "Final loss", "Missing of fp32's gain", "Become zero", "Overflows", "Last scale", "Reach")
     rows = [
         (
             row.title,

@@ -76,6 +76,6 @@ def _percent(share: float | None) -> str:
     return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.3g} %"
 
 
-def _bar(share: float) -> str:
+def _bar(share: float | None) -> str:
     """A bar of linear length; a share too small for one character has none."""
-    return "█" * round(BAR_CHARACTERS * share)
+    return "█" * round(BAR_CHARACTERS * (share or 0.0))

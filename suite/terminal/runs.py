@@ -68,6 +68,8 @@ def print_run(run: Run) -> None:
             break
         columns = [name for name in columns if name != dropped]
     console.print(_table(columns, rows, memory))
+    if compiled := list(dict.fromkeys(run.trials.loc[run.trials["compiled"].eq(True), "workload"])):
+        console.print(f"{', '.join(compiled)}: through torch.compile")
     for meaning in _quality_meanings(run.trials):
         console.print(meaning)
     for reason, cells in reasons.items():

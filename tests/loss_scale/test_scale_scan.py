@@ -5,31 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import records
+from loss_scales import point, scan
 
 from suite.decode import decode, encode
-from suite.loss_scale.scan import SCALES, GradientCounts, ScalePoint, ScaleScan, power, scale_window
-
-
-def point(
-    step: int = 0,
-    values: int = 1000,
-    flushed: dict[int, int] | None = None,
-    largest: float | None = 1.0,
-    nonfinite: int = 0,
-) -> ScalePoint:
-    """`flushed` maps a power of two to the count from that scale on."""
-    counts = []
-    for exponent in range(len(SCALES)):
-        reached = [count for start, count in (flushed or {0: 0}).items() if start <= exponent]
-        counts.append(reached[-1])
-    return ScalePoint(
-        step, GradientCounts(values, 5, nonfinite, largest, tuple(counts), tuple([0] * 20 + [values // 2] * 5))
-    )
-
-
-def scan(*points: ScalePoint) -> ScaleScan:
-    return ScaleScan(records.spec(), points, (2.0, 1.0))
+from suite.loss_scale.scan import ScaleScan, power, scale_window
 
 
 def test_the_worst_point_counts() -> None:
@@ -77,7 +56,7 @@ def test_nothing_is_said_where_float32_itself_broke_down_or_nothing_was_seen() -
     assert broken.sentence == "After 3 steps float32 itself has gradients that are not finite; no scale helps."
     nothing = scan(point(values=0, largest=None))
     assert not scale_window(nothing).found
-    assert nothing.flushed_shares == (0.0,) * 25
+    assert nothing.flushed_shares == nothing.overflowed_shares == (None,) * 25
     assert scale_window(nothing).sentence == "No gradient that autocast would hold in float16 differs from zero."
 
 

@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import pytest
 import records
+from loss_scales import MARKOV, outcome
 
 from suite.loss_scale.findings import headline, judge
-from suite.loss_scale.underflow import EXPERIMENTS, MODES, Verdict, underflow_plan
+from suite.loss_scale.underflow import EXPERIMENTS, MODES, Reach, underflow_plan
 from suite.readings import FlushShare
 from suite.record import Outcome, TrialRecord
 from suite.runner import Finished, run_plan, survey
-from suite.spec import TrialSpec
-
-MARKOV = EXPERIMENTS[:1]
-WEIGHT = MARKOV[0].loss_weight
 
 
 def test_every_experiment_is_run_in_every_mode_and_differs_in_nothing_else() -> None:
@@ -35,17 +32,6 @@ def test_in_exact_arithmetic_the_weight_of_the_loss_changes_nothing(experiment) 
     optimizer = experiment.setup.optimizer
     assert (optimizer.name, experiment.setup.clip_norm) == ("adamw", None)
     assert optimizer.epsilon < 1e-3 * experiment.loss_weight**2
-
-
-def record(spec: TrialSpec, first: float, final: float, **fields: object) -> TrialRecord:
-    """Losses of the unweighted task: the first step's, and all others'."""
-    losses = tuple(WEIGHT * loss for loss in (first, *[final] * (records.STEPS - 1)))
-    return records.record(spec=spec, steps=records.trace(losses=losses), **fields)
-
-
-def outcome(*finals: float) -> list[TrialRecord]:
-    specs = underflow_plan("cpu", MARKOV).trials
-    return [record(spec, 7.0, final) for spec, final in zip(specs, finals, strict=True)]
 
 
 def test_the_verdicts_of_the_papers() -> None:
@@ -86,14 +72,14 @@ def test_a_divergence_is_a_failure_and_a_broken_trial_has_no_verdict() -> None:
     trials[2] = replace(trials[2], outcome=Outcome.DIVERGED, reason="a gradient was not finite at step 3.")
     trials[4] = TrialRecord(spec=trials[4].spec, outcome=Outcome.TIMED_OUT, started_at="", reason="not finished.")
     (found,) = judge(trials, MARKOV)
-    assert [row.verdict for row in found.rows[2:5]] == [Verdict.FAILS, Verdict.FALLS_SHORT, Verdict.NO_NUMBERS]
+    assert [row.verdict for row in found.rows[2:5]] == [Reach.FAILS, Reach.FALLS_SHORT, Reach.NO_NUMBERS]
     assert (found.rows[4].final_loss, found.rows[4].overflows, found.rows[4].curve) == (None, None, ())
     assert not found.as_in_the_papers
 
 
 def test_where_float32_learns_nothing_there_is_nothing_to_compare_with() -> None:
     (found,) = judge(outcome(7.5, 7.5, 8.0, 7.0, 3.0, 3.0), MARKOV)
-    assert {row.verdict for row in found.rows} == {Verdict.NO_NUMBERS}
+    assert {row.verdict for row in found.rows} == {Reach.NO_NUMBERS}
 
 
 def test_the_flushed_share_and_the_scale_come_from_the_trial() -> None:

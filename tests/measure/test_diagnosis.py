@@ -8,9 +8,11 @@ import torch
 from fakes import FakeMachine, FakeNvml, NVMLError, memory, process
 
 from suite.checks import Check, Status
-from suite.measure.device import Arithmetic, Hardware
+from suite.measure.device import Hardware
 from suite.measure.diagnosis import gpu_checks, host_checks, precision_checks, torch_checks
+from suite.measure.int8 import INT8_QAT
 from suite.measure.nvml import NvmlDevice
+from suite.measure.precision import FP16_STATIC, FP16_UNSCALED, FP32, TF32
 
 OK, WARNING, UNAVAILABLE = Status.OK, Status.WARNING, Status.UNAVAILABLE
 OTHER = 2**30
@@ -79,11 +81,17 @@ def test_without_nvml_there_is_one_line() -> None:
     assert (check.name, check.status, check.finding) == ("NVML", UNAVAILABLE, "not an NVIDIA device")
 
 
-def test_modes_are_grouped_by_the_arithmetic_they_need() -> None:
-    modes = {"fp32": Arithmetic.FP32, "a": Arithmetic.FP16, "tf32": Arithmetic.TF32, "b": Arithmetic.FP16}
-    checks = _by_name(precision_checks(modes, Hardware("cpu", "test")))
-    assert [check.status for check in checks.values()] == [OK, WARNING, UNAVAILABLE]
-    assert checks["fp16 arithmetic"].finding.startswith("for a, b: this CPU has none of")
+def test_modes_are_grouped_by_what_becomes_of_them() -> None:
+    checks = precision_checks([FP32, FP16_STATIC, TF32, FP16_UNSCALED, INT8_QAT], Hardware("cpu", "test"))
+    assert [(check.name, check.status) for check in checks] == [
+        ("fp32 arithmetic", OK),
+        ("fp16 arithmetic", WARNING),
+        ("tf32 arithmetic", UNAVAILABLE),
+        ("fp32 arithmetic", WARNING),
+    ]
+    assert checks[0].finding == "for fp32: in hardware"
+    assert checks[1].finding.startswith("for fp16-static, fp16-unscaled: this CPU has none of")
+    assert checks[3].finding.startswith("for int8-qat: int8 is simulated")
 
 
 def test_torchs_own_switches_are_shown_and_left_alone() -> None:

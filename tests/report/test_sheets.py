@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import records
 from conftest import Page
-from test_scale_scan import point, scan
-from test_underflow import MARKOV, outcome
+from loss_scales import MARKOV, outcome, point, scan
 
 from suite.errors import UnwritableResults
 from suite.loss_scale.findings import judge
@@ -69,7 +68,7 @@ def test_where_the_profiles_static_scale_stands(static: float, where: str) -> No
 
 def test_scales_outside_the_chart_are_not_marked() -> None:
     found = good_scan()
-    found = replace(found, spec=replace(found.spec, scaler=ScalerSpec(static_scale=2.0**30, initial_scale=0.5)))
+    found = replace(found, spec=replace(found.spec, scaler=ScalerSpec(static_scale=2.0**30, initial_scale=2.0**40)))
     shown = texts(draw(scan_chart(found, scale_window(found)), "scan"))
     assert not {"static", "dynamic starts"} & set(shown)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from suite.measure.window import first_observed, warmup_cut
+from suite.window import first_observed, warmup_cut
 
 
 def test_the_instruments_see_the_last_step_of_the_warm_up_if_there_is_one() -> None:
