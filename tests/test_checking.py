@@ -57,11 +57,11 @@ def perturbation(stored: Path) -> Any:
 
 
 def _journal(folder: Path, change: Callable[[str], str]) -> None:
-    """Change an unsealed copy's journal, as somebody might who can also take the seal away."""
+    """Change an unsealed copy's plan and journal alike, as somebody might who can also take the seal away."""
     (run,) = (folder / "results" / "runs").iterdir()
     described = json.loads((run / "run.json").read_text(encoding="utf-8"))
     described["files"] = described["sealed_at"] = None
-    (run / "run.json").write_text(json.dumps(described), encoding="utf-8")
+    (run / "run.json").write_text(change(json.dumps(described)), encoding="utf-8")
     journal = run / "trials.jsonl"
     before = journal.read_text(encoding="utf-8")
     after = change(before)
