@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,14 @@ def test_imports_point_one_way(module: str) -> None:
         if not any(name == prefix or name.startswith(prefix + ".") for prefix in permitted)
     ]
     assert forbidden == []
+
+
+def test_the_map_names_every_room_and_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("suite/*/__init__.py")}
+    modules = {path.name for path in ROOT.glob("suite/*.py") if not path.name.startswith("__")}
+    assert rooms | {"workloads"} == set(re.findall(r"^\| `([a-z_/]+)/` \|", page, re.M))
+    assert modules <= set(re.findall(r"`([a-z_]+\.py)`", page))
 
 
 @pytest.mark.parametrize("module", ["suite.cli", "suite.judge.gate", "suite.judge.baseline", "suite.report"])

@@ -26,14 +26,27 @@ FOREIGN_ERRORS = 3.0
 """The share must be above it by so many standard errors: on many processors a short window is counted roughly."""
 
 
+FOREIGN_BYTES = 2**30
+"""A display and its desktop hold less of a GPU; a program that computes holds more."""
+
+
 def cautions(
-    during: HardwareState, clock_reasons: Sequence[str], shares: Shares | None, *, uses_all_processors: bool
+    during: HardwareState,
+    clock_reasons: Sequence[str],
+    shares: Shares | None,
+    *,
+    uses_all_processors: bool,
+    held_before_bytes: float | None = None,
 ) -> tuple[Caution, ...]:
     """In the order of the sentences below. `clock_reasons` are all that were seen, even where some readings failed.
 
     With `uses_all_processors` whatever others took, the trial lost; else only where no processor was idle meanwhile.
+    `held_before_bytes` is the GPU memory in use before the trial touched the device.
     """
-    return (*_of_the_gpu(during, clock_reasons), *(_of_the_host(shares, uses_all_processors) if shares else ()))
+    return (
+        *_of_the_gpu(during, clock_reasons, held_before_bytes or 0.0),
+        *(_of_the_host(shares, uses_all_processors) if shares else ()),
+    )
 
 
 def surely_foreign(shares: Shares) -> float:
@@ -41,7 +54,7 @@ def surely_foreign(shares: Shares) -> float:
     return ((shares.foreign.value or 0.0) - FOREIGN_ERRORS * shares.foreign_error) * shares.processors
 
 
-def _of_the_gpu(during: HardwareState, clock_reasons: Sequence[str]) -> Iterator[Caution]:
+def _of_the_gpu(during: HardwareState, clock_reasons: Sequence[str], held_before_bytes: float) -> Iterator[Caution]:
     if slowdowns := [reason for reason in clock_reasons if reason in SLOWDOWNS]:
         yield Caution(
             "clock_throttled", f"The GPU's clock was held back ({', '.join(slowdowns)}); cool it or lift the limit."
@@ -49,6 +62,12 @@ def _of_the_gpu(during: HardwareState, clock_reasons: Sequence[str]) -> Iterator
     if during.foreign_processes:
         yield Caution(
             "foreign_gpu_process", "Other processes computed on this GPU; end what is no part of the measurement."
+        )
+    elif during.foreign_processes is None and held_before_bytes >= FOREIGN_BYTES:
+        yield Caution(
+            "foreign_gpu_memory",
+            f"{FOREIGN_BYTES / 2**30:g} GiB or more of the GPU's memory were in use before the trial began, and who "
+            "computes on it cannot be told here; end other programs, or in a container use --pid=host.",
         )
 
 

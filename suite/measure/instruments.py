@@ -113,6 +113,7 @@ class Instruments:
                 clock_reasons_seen(inside),  # a slowdown that is seen at an edge still, or already, counts too
                 shared,
                 uses_all_processors=self._device.type == "cpu" and torch.get_num_threads() >= shared.processors,
+                held_before_bytes=None if self._before.gpu is None else self._before.gpu.used_bytes.value,
             ),
         )
 

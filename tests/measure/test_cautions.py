@@ -53,6 +53,24 @@ def test_only_the_slowdown_is_blamed() -> None:
     assert "held back (hardware thermal)" in caution.message
 
 
+@pytest.mark.parametrize(
+    ("count", "held", "codes"),
+    [
+        (None, None, []),
+        (None, 2.0**30 - 1, []),
+        (None, 2.0**30, ["foreign_gpu_memory"]),
+        (0, 2.0**34, []),  # the driver's list says that nobody else computes
+        (1, 2.0**34, ["foreign_gpu_process"]),
+    ],
+)
+def test_memory_that_somebody_holds_counts_where_nobody_can_be_named(
+    count: int | None, held: float | None, codes: list[str]
+) -> None:
+    during = HardwareState(foreign_processes=count)
+    found = cautions(during, (), None, uses_all_processors=False, held_before_bytes=held)
+    assert [caution.code for caution in found] == codes
+
+
 @pytest.mark.parametrize(("count", "codes"), [(None, []), (0, []), (1, ["foreign_gpu_process"])])
 def test_other_processes_on_the_gpu(count: int | None, codes: list[str]) -> None:
     assert _codes(during=HardwareState(foreign_processes=count)) == codes
