@@ -70,14 +70,14 @@ PATIENCE = 4
 CHECKS = (
     Check(0, "machine", 20, "tools.checks.trials:describe_machine"),
     Check(1, "machine ceilings", 15, "tools.checks.nvidia:ceilings", gpu=True),
-    Check(2, "standard matrix", 140, "tools.checks.trials:matrix"),
+    Check(2, "standard matrix", 125, "tools.checks.trials:matrix"),
     Check(3, "attestation", 20, "tools.checks.arithmetic:attestation"),
     Check(4, "overflow recorder", 40, "tools.checks.overflow:overflow_recorder"),
     Check(5, "host syncs", 30, "tools.checks.loop:host_syncs", gpu=True),
-    Check(6, "overhead of the window", 30, "tools.checks.loop:overhead", needs=("transformers",)),
-    Check(7, "NVML", 35, "tools.checks.nvidia:nvml", needs=("pynvml", "transformers"), gpu=True),
+    Check(6, "overhead of the window", 60, "tools.checks.loop:overhead", needs=("transformers",)),
+    Check(7, "NVML", 30, "tools.checks.nvidia:nvml", needs=("pynvml", "transformers"), gpu=True),
     Check(8, "throughput", 80, "tools.checks.throughput:throughput", gpu=True),
-    Check(9, "determinism", 60, "tools.checks.repeats:determinism"),
+    Check(9, "determinism", 50, "tools.checks.repeats:determinism"),
     Check(10, "A/A", 50, "tools.checks.repeats:same_against_same", needs=("scipy", "statsmodels")),
     Check(12, "broken trials", 20, "tools.checks.faults:broken_trials"),
 )
