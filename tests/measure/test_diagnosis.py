@@ -87,7 +87,7 @@ def test_modes_are_grouped_by_what_becomes_of_them() -> None:
         ("fp32 arithmetic", OK),
         ("fp16 arithmetic", WARNING),
         ("tf32 arithmetic", UNAVAILABLE),
-        ("fp32 arithmetic", WARNING),
+        ("int8-qat", WARNING),
     ]
     assert checks[0].finding == "for fp32: in hardware"
     assert checks[1].finding.startswith("for fp16-static, fp16-unscaled: this CPU has none of")
