@@ -33,7 +33,7 @@ def test_this_machine_is_examined_without_naming_anybody(tmp_path: Path, capsys:
     assert document["can_measure"] is True
     checks = {check["name"]: check for check in document["checks"]}
     assert checks["torch"]["status"] == "ok"
-    assert checks["fp32 arithmetic"]["finding"].startswith("in hardware")
+    assert checks["fp32 arithmetic"]["finding"] == "for fp32: in hardware"
     assert checks["tf32 arithmetic"]["status"] == "unavailable"
     assert {"NVML", "foreign load", "CPU energy", "BERT weights", "C++ compiler", "results folder"} <= set(checks)
     assert all(check["remedy"] for check in checks.values() if check["status"] == "warning")
