@@ -51,7 +51,12 @@ def effective_precision(
     if missing:
         return f"unknown (no probe of {', '.join(missing)})"
     rest = [words for kind, words in named.items() if kind != main]
-    shown = {what: _name(main, error) for what, error in errors.items() if what.split()[0] in probed}
+    # A product that was made again in its own shape was a float32 one.
+    shown = {
+        what: _name(main, error)
+        for what, error in errors.items()
+        if what in probed or (main == "float32" and what.split()[0] in probed)
+    }
     found = sorted(set(shown.values()))
     if found == ["fp32", "tf32"] and {what for what, name in shown.items() if name == "fp32"} == {"attention"}:
         return " + ".join(["tf32", _IEEE_ATTENTION, *rest])

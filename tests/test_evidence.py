@@ -50,6 +50,12 @@ def test_every_kind_of_operator_names_its_arithmetic(
         # The model's own heaviest product, in another arithmetic than the probe of a fixed size.
         ({"aten.mm/float32": 3}, {"matmul": 2e-7, "matmul 8×16, 16×4": 3e-4}, "mixed (fp32, tf32)"),
         ({"aten.mm/float32": 3}, {"matmul": 3e-4, "matmul 8×16, 16×4": 2e-7}, "mixed (fp32, tf32)"),
+        # The heaviest products are float32 ones, and say nothing of a bfloat16 majority.
+        (
+            {"aten.mm/bfloat16": 3, "aten.bmm/float32": 1},
+            {"matmul": 3e-3, "matmul 2×8×16, 2×16×4": 2e-7},
+            "bf16 + float32 ×1",
+        ),
         # What a minority computes is named by its type; its probe speaks for no operator of the majority.
         (
             {"aten.mm/bfloat16": 3, "aten._cudnn_rnn/float32": 1},

@@ -74,8 +74,8 @@ def parameter_types(model: nn.Module) -> dict[str, int]:
 
 
 LEAST_SEEN = 0.5
-"""Of the work that a workload states, the census must have seen this share. It sees all but a percent of that of the
-built-in ones (one layer's input gradient, which their formulas credit by convention; tests/workloads/test_flops.py)."""
+"""Of the work that a workload states, the census must have seen this share. Of the built-in ones it sees 96 % and more,
+of smoke's tiny LSTM 81 %: their formulas credit the first layer's input gradient, which nobody asks for."""
 
 
 def objection(

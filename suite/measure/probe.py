@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, cast
 
 import torch
@@ -49,7 +49,8 @@ def probe(
 def probe_heaviest(heaviest: Mapping[str, Operation]) -> dict[str, float]:
     """The same for the model's own heaviest float32 product of each kind, by its shapes: `matmul 512×128, 128×384`.
 
-    `heaviest` is the census's. Only float32: a 16-bit type says what it computes in by itself.
+    `heaviest` is the census's. Only float32: a 16-bit type says what it computes in by itself. A product that cannot be
+    made again (too large, or the device's memory is full) is left out: it does not cost a trial its result.
     """
     found: dict[str, tuple[int, str]] = {}
     for name, operation in heaviest.items():
@@ -61,7 +62,8 @@ def probe_heaviest(heaviest: Mapping[str, Operation]) -> dict[str, float]:
         operands = [value for value in heaviest[name].arguments if isinstance(value, Like)]
         factors = operands[:2] if kind == "convolution" else operands[-2:]  # a bias comes last, or first
         shapes = ", ".join("×".join(map(str, value.shape)) for value in factors)
-        errors[f"{kind} {shapes}"] = _error_of(heaviest[name])
+        with suppress(RuntimeError):
+            errors[f"{kind} {shapes}"] = _error_of(heaviest[name])
     return errors
 
 

@@ -62,6 +62,17 @@ def test_sixteen_bit_products_name_themselves_and_are_not_made_again() -> None:
     assert _heaviest(nn.Linear(16, 4), torch.randn(8, 16), torch.bfloat16) == {}
 
 
+def test_a_product_that_cannot_be_made_again_is_left_out() -> None:
+    with Census() as census:
+        nn.Linear(16, 4)(torch.randn(8, 16))
+    (name,) = census.heaviest
+
+    def full(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    assert probe_heaviest({name: census.heaviest[name]._replace(operator=full)}) == {}
+
+
 def test_a_product_too_large_for_a_second_copy_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("suite.measure.probe.LARGEST_OPERANDS", 8 * 16)
     assert _heaviest(nn.Linear(16, 4), torch.randn(8, 16)) == {}
