@@ -288,13 +288,11 @@ def _read_journal(folder: Path, plan: Plan) -> list[TrialRecord]:
 
 def _check_plan(path: Path, records: Sequence[TrialRecord], plan: Plan) -> None:
     """Each record is of a planned trial, and no trial has two."""
-    planned = {spec.trial_id: spec for spec in plan.trials}
-    seen: set[str] = set()
+    planned, seen = {spec.trial_id: spec for spec in plan.trials}, set[str]()
     for number, spec in enumerate((record.spec for record in records), start=1):
-        if planned.get(spec.trial_id) != spec:
-            raise DamagedResults(f"{path}, line {number}: {spec.trial_id} is not as planned; restore it from a copy.")
-        if spec.trial_id in seen:
-            raise DamagedResults(f"{path}, line {number}: {spec.trial_id} has two records; restore it from a copy.")
+        if planned.get(spec.trial_id) != spec or spec.trial_id in seen:
+            wrong = "has two records" if spec.trial_id in seen else "is not as planned"
+            raise DamagedResults(f"{path}, line {number}: {spec.trial_id} {wrong}; restore it from a copy.")
         seen.add(spec.trial_id)
 
 
