@@ -7,8 +7,8 @@ where a model lies in memory moves its ratio by a percent either way: the median
 
 The ResNet is the cell that pays: it does not clip, so the gradient norm, from which "0 overflows" is known, is work
 that its bare loop does not do (0.14 ms on an Intel Xeon at 2.6 GHz, half a percent of its step; torch 2.14.1). It is at
-the limit: over 18 models the mean ratio was 1.010 ± 0.003. The bf16 LSTM is left out: most CPUs emulate it, at a step so
-long that nothing shows.
+the limit: over 18 models the mean ratio was 1.010 ± 0.003. The bf16 LSTM is left out: most CPUs emulate it, at a step
+so long that nothing shows.
 """
 
 from __future__ import annotations
