@@ -1,4 +1,4 @@
-"""The whole tool as five functions, for notebooks and for the command line alike.
+"""The whole tool as a few functions, for notebooks and for the command line alike.
 
 >>> import suite
 >>> run = suite.run(suite.plan("smoke"))         # doctest: +SKIP
@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite import catalog, profiles, runner, store
+from suite.companions import looks_of, topup_folder, whole
 from suite.decode import encode
 from suite.errors import NoBaseline, ResultsError, UnwritableResults, UsageError
+from suite.execution import RunInterruptedError, execute
 from suite.files import write_atomically
 from suite.home import Home
-from suite.runner import Event, Finished, Machine
-from suite.spec import Plan, expand
+from suite.runner import Event, Machine
+from suite.spec import Plan, expand, more_of
 from suite.store import Run
 
 if TYPE_CHECKING:
+    from suite.anchor import Anchor
     from suite.judge.findings import Verdicts
 
 __all__ = [
@@ -33,21 +36,15 @@ __all__ = [
     "compare",
     "gate",
     "plan",
+    "prepare_anchor",
     "report",
     "resume",
     "run",
+    "top_up",
 ]
 
 MAIN_BASELINE = "main"
 """The baseline that `run`, `report` and `gate` use unless another is named."""
-
-
-class RunInterruptedError(KeyboardInterrupt):
-    """Ctrl-C during a run: every finished trial is kept, and `run` says which run it was."""
-
-    def __init__(self, run: str) -> None:
-        super().__init__(f"run {run} was interrupted")
-        self.run = run
 
 
 @dataclass(frozen=True)
@@ -110,11 +107,15 @@ def run(
     home: Home | None = None,
     command: str = "suite.run(…)",
     on_event: Callable[[Event], None] = lambda event: None,
+    anchor: Anchor | None = None,
 ) -> Run:
-    """Run every trial, store each as it ends, seal the run. An interrupt keeps what has ended and is passed on."""
+    """Run every trial, store each as it ends, seal the run. An interrupt keeps what has ended and is passed on.
+
+    With `anchor` the approved baseline's code runs in turn with it, one block of repeats each.
+    """
     results = (home or Home.choose()).results
     writer = store.create_run(results, planned.plan, planned.machine.environment, command, planned.profile_text)
-    return _finish(writer, planned.machine, on_event)
+    return execute(writer, planned.machine, on_event, anchor)
 
 
 def resume(folder: Path, *, on_event: Callable[[Event], None] = lambda event: None) -> Run:
@@ -132,30 +133,35 @@ def resume(folder: Path, *, on_event: Callable[[Event], None] = lambda event: No
         raise UsageError(
             f"run {writer.info.run} was begun on other ground ({'; '.join(differences)}); start a new run instead."
         )
-    return _finish(writer, machine, on_event)
+    return execute(writer, machine, on_event)
 
 
-def compare(base: Run, candidate: Run, baseline: str | None = None) -> Verdicts:
+def compare(base: Run, candidate: Run) -> Verdicts:
     """Findings for every cell, worst first.
 
     Raises:
         Incomparable: the runs are from different machines or stacks.
     """
-    from suite.judge.gate import compare_runs
+    from suite.judge.gate import Terms, compare_runs
 
-    return compare_runs(base, candidate, baseline)
+    command = f"ampmark compare {base.info.run} {candidate.info.run}"
+    return compare_runs(base, candidate, Terms(reproduce=command))
 
 
-def gate(candidate: Run, *, home: Home | None = None, baseline: str = MAIN_BASELINE) -> Verdicts:
+def gate(
+    candidate: Run, *, home: Home | None = None, baseline: str = MAIN_BASELINE, topping_up: bool = False
+) -> Verdicts:
     """Compare with the approved baseline of this name for the candidate's machine.
+
+    Where that baseline's code was run in turn with the candidate, its fresh processes are the base. `topping_up` says
+    that more processes will be measured where a cell is undecided: the error rates are then divided among all looks.
 
     Raises:
         NoBaseline: none is approved.
     """
-    from suite.judge.baseline import find
+    from suite.judge.gated import judge
 
-    _, base = find((home or Home.choose()).results, baseline, candidate.info.fingerprint)
-    return compare(base, candidate, baseline)
+    return judge(candidate, (home or Home.choose()).results, baseline, topping_up=topping_up)
 
 
 def report(
@@ -200,15 +206,48 @@ def check_writable(home: Home) -> None:
             ) from error
 
 
-def _finish(writer: store.RunWriter, machine: Machine, on_event: Callable[[Event], None]) -> Run:
-    try:
-        for event in runner.run_plan(writer.info.plan, machine, skip=writer.finished):
-            if isinstance(event, Finished):
-                writer.append(event.record, event.log)
-            on_event(event)
-        return writer.seal()
-    except KeyboardInterrupt:
-        raise RunInterruptedError(writer.info.run) from None
+def prepare_anchor(planned: Planned, *, home: Home | None = None, baseline: str, python: str | None = None) -> Anchor:
+    """Make the code of an approved baseline runnable beside the planned run; see `suite.anchor.prepare`.
+
+    Raises:
+        NoBaseline: none is approved for this machine.
+        UsageError: its code cannot be had.
+    """
+    from suite.anchor import prepare
+    from suite.judge.baseline import find
+
+    results = (home or Home.choose()).results
+    approval, base = find(results, baseline, planned.machine.environment.fingerprint)
+    return prepare(approval, base, planned.plan, results, python)
+
+
+def top_up(
+    candidate: Run,
+    cells: Iterable[tuple[str, str]],
+    *,
+    processes: int,
+    on_event: Callable[[Event], None] = lambda event: None,
+    anchor: Anchor | None = None,
+) -> Run:
+    """Measure more processes of these cells of a stored run, as a run of its own in its folder.
+
+    Raises:
+        UsageError: the machine or its software is no longer the same.
+    """
+    machine = runner.survey(candidate.info.plan.device)
+    _same_ground(candidate, machine)
+    plan = more_of(whole(looks_of(candidate)).info.plan, set(cells), processes)
+    text = (candidate.folder / "profile.toml").read_text(encoding="utf-8")
+    writer = store.create_run(topup_folder(candidate.folder), plan, machine.environment, candidate.info.command, text)
+    return execute(writer, machine, on_event, anchor)
+
+
+def _same_ground(candidate: Run, machine: Machine) -> None:
+    differences = candidate.info.environment.differences(machine.environment, code=True)
+    if differences:
+        raise UsageError(
+            f"run {candidate.info.run} was made on other ground ({'; '.join(differences)}); start a new run instead."
+        )
 
 
 def _check_names(workloads: Iterable[str], precisions: Iterable[str]) -> None:

@@ -50,7 +50,7 @@ TRIAL_COLUMNS = _table(
     str: graph_break_reasons
     Int64: recompiled_in_window
     float64: flush_scale flushed_share overflowed_share
-    str: flush_reason
+    str: flush_reason operators operators_reason
     Int64: peak_allocated_bytes peak_allocated_bytes_with_warmup peak_reserved_bytes allocator_retries
     Int64: peak_device_bytes peak_process_bytes peak_rss_bytes peak_rss_bytes_with_warmup rss_before_bytes
     str: device_source

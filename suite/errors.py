@@ -15,6 +15,7 @@
     │   ├── PrecisionUnsupported   this device cannot compute in this precision
     │   ├── CompilationUnsupported torch.compile cannot compile this model here
     │   └── DeterminismUnsupported an operator has no deterministic form on this device
+    ├── AnchorFailed               the approved baseline's code could not be run again
     └── JobFailed                  a process that was asked for something other than a trial gave no answer
         └── SurveyFailed           the machine could not be described, so nothing can be run
 
@@ -24,6 +25,7 @@ What goes wrong inside a trial is never an error here: it is a record with an ou
 from __future__ import annotations
 
 __all__ = [
+    "AnchorFailed",
     "CompilationUnsupported",
     "DamagedResults",
     "DeterminismUnsupported",
@@ -78,6 +80,10 @@ class UnwritableResults(ResultsError):
 
 class NoBaseline(SuiteError):
     """No approved baseline has this name on this machine's fingerprint."""
+
+
+class AnchorFailed(SuiteError):
+    """The approved baseline's code could not be run again."""
 
 
 class Incomparable(SuiteError):

@@ -69,11 +69,13 @@ def check_sha256(path: Path, expected: str) -> None:
         raise DamagedResults(f"{path} is not the file that was sealed; restore it from a copy or delete the run.")
 
 
-def read_parquet(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    """A sealed frame with these columns and types."""
+def read_parquet(path: Path, columns: Mapping[str, str], schema: int = SCHEMA) -> pd.DataFrame:
+    """A sealed frame with these columns and types; one that a table of an older schema lacks is null."""
     import pandas as pd
 
     try:
+        if schema < SCHEMA:
+            return pd.read_parquet(path).reindex(columns=list(columns)).astype(dict(columns))
         return pd.read_parquet(path, columns=list(columns)).astype(dict(columns))
     except (OSError, ValueError, KeyError) as error:
         raise DamagedResults(

@@ -1,4 +1,5 @@
-"""What instruments read around a trial: memory, energy, the state of the hardware, and what its arithmetic could do.
+"""What instruments read around a trial: memory, energy, the state of the hardware, what its arithmetic could do, and
+where a step's time goes.
 
 Every quantity is a number, or None with a reason beside it; never 0 for "not known". Standard library only.
 """
@@ -8,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Ceiling", "Compilation", "Energy", "FlushShare", "Hardware", "HardwareState", "Memory"]
+__all__ = [
+    "Ceiling",
+    "Compilation",
+    "Energy",
+    "FlushShare",
+    "Hardware",
+    "HardwareState",
+    "Memory",
+    "OperatorProfile",
+    "OperatorTime",
+]
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,33 @@ class Compilation:
     recompiled_in_window: int
     """Graphs compiled again after the warm-up: above 0, timed steps hold compilation."""
     break_reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """One operator of a training step; all of its calls together."""
+
+    name: str
+    """As torch's profiler names it (`aten::mm`), or `(other)`."""
+    calls: float
+    """Calls per step."""
+    self_seconds: float
+    """Seconds per step, without those of the operators that it calls."""
+
+
+@dataclass(frozen=True)
+class OperatorProfile:
+    """Where the time of a training step goes (see `measure.operators`).
+
+    The profiler's own cost is in it: it says where, and never how long a step takes.
+    """
+
+    steps: int
+    """Profiled steps; every number is the median over them."""
+    clock: str
+    """`cpu`: time on the host; `cuda`: time of the device's kernels."""
+    operators: tuple[OperatorTime, ...]
+    """The longest first; last, `(other)` has the sum of those that are not worth a name."""
 
 
 @dataclass(frozen=True)

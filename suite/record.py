@@ -7,6 +7,8 @@ Schema history (the number in every journal line and in run.json; results/README
     1   first published form
     2   state of the hardware, ceilings, compilation, flushed gradients, digest of the initial weights, types of the
         parameters; every new field has a default, so a record of schema 1 reads as one in which these were not measured
+    3   oneDNN's kernels in the attestation
+    4   the time of a step by operator
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from suite.decode import encode
-from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, Memory
+from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, Memory, OperatorProfile
 from suite.spec import TrialSpec
 
 __all__ = [
@@ -33,7 +35,7 @@ __all__ = [
     "TrialRecord",
 ]
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 class Outcome(enum.StrEnum):
@@ -251,6 +253,10 @@ class TrialRecord:
     """Of the precisions that use float16: the gradients after training, at the last scale."""
     flush_reason: str | None = None
     """Why `flush` is None, where the trial came so far."""
+    operators: OperatorProfile | None = None
+    """The time of a step by operator, from untimed steps after everything else."""
+    operators_reason: str | None = None
+    """Why `operators` is None, where the trial came so far."""
     initial_sha256: str | None = None
     """Digest of the parameters and buffers before the first step."""
     parameters_sha256: str | None = None

@@ -186,7 +186,7 @@ def _after(recorded: TrialRecord, replayed: TrialRecord) -> Iterator[_Pair]:
 MEASURED = frozenset(
     {
         *("schema", "order", "started_at", "start_seconds", "total_seconds", "build_seconds", "evaluate_seconds"),
-        *("memory", "energy", "hardware", "ceiling", "cautions", "log_tail"),
+        *("memory", "energy", "hardware", "ceiling", "operators", "operators_reason", "cautions", "log_tail"),
         *("compilation.seconds", "compilation.recompiled_in_window", "steps.seconds", "steps.warmup_steps"),
     }
 )

@@ -58,6 +58,8 @@ def trial_row(record: TrialRecord, run: str) -> dict[str, Any]:
         **_ceiling_columns(record),
         **_compilation_columns(record),
         **_flush_columns(record),
+        "operators": _json(encode(record.operators)) if record.operators else None,
+        "operators_reason": record.operators_reason,
         **{name: value for name, value in asdict(memory).items() if name != "reasons"},
         "memory_reasons": _json(memory.reasons),
         "energy_joules": energy.joules,

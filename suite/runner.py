@@ -18,7 +18,7 @@ from suite.process import Job
 from suite.record import Environment, Outcome, TrialRecord
 from suite.spec import Plan, TrialSpec
 
-__all__ = ["Event", "Finished", "Machine", "Phase", "Started", "ask", "run_plan", "survey"]
+__all__ = ["AnchorBlock", "Event", "Finished", "Machine", "Phase", "Started", "ask", "run_plan", "survey"]
 
 SURVEY_SECONDS = 300.0
 """A cold file cache can make the first import of torch and transformers take minutes."""
@@ -59,7 +59,15 @@ class Finished:
     log: str
 
 
-Event = Started | Phase | Finished
+@dataclass(frozen=True)
+class AnchorBlock:
+    """The approved baseline's code is being run in turn with the plan."""
+
+    baseline: str
+    trials: int
+
+
+Event = Started | Phase | Finished | AnchorBlock
 
 
 def survey(requested_device: str | None) -> Machine:

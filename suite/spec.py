@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from suite.decode import encode, nearest
 from suite.errors import UsageError
 
-__all__ = ["OptimizerSpec", "Plan", "Profile", "ScalerSpec", "ScheduleSpec", "Setup", "TrialSpec", "expand"]
+__all__ = ["OptimizerSpec", "Plan", "Profile", "ScalerSpec", "ScheduleSpec", "Setup", "TrialSpec", "expand", "more_of"]
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "cosine")
@@ -249,6 +249,23 @@ def expand(
         for workload, precision in (cells if repeat % 2 == 0 else reversed(cells))
     ]
     return Plan(profile=profile.name, device=device, trials=tuple(trials))
+
+
+def more_of(plan: Plan, cells: Collection[tuple[str, str]], processes: int) -> Plan:
+    """So many more processes of these cells of a plan, with each of its seeds; repeats go on where the plan ends.
+
+    Raises:
+        UsageError: the plan has none of these cells.
+    """
+    repeats = 1 + max(spec.repeat for spec in plan.trials)
+    once = {(spec.workload, spec.precision, spec.seed): spec for spec in plan.trials}
+    chosen = [spec for spec in once.values() if (spec.workload, spec.precision) in cells]
+    trials = tuple(
+        replace(spec, repeat=repeat)
+        for repeat in range(repeats, repeats + processes)
+        for spec in (chosen if repeat % 2 == 0 else reversed(chosen))
+    )
+    return replace(plan, trials=trials)
 
 
 def _positive(name: str, value: Any, largest: float = math.inf) -> None:

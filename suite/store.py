@@ -178,8 +178,8 @@ def load_run(folder: Path) -> Run:
     if info.files is None:
         return Run(folder, info, *_frames(_read_journal(folder, info.plan), info.run))
     _check_seal(folder, info.files)
-    trials, steps = folder / "trials.parquet", folder / "steps.parquet"
-    return Run(folder, info, read_parquet(trials, TRIAL_COLUMNS), read_parquet(steps, STEP_COLUMNS))
+    trials = read_parquet(folder / "trials.parquet", TRIAL_COLUMNS, info.schema)
+    return Run(folder, info, trials, read_parquet(folder / "steps.parquet", STEP_COLUMNS, info.schema))
 
 
 def load_records(folder: Path) -> tuple[RunInfo, list[TrialRecord]]:

@@ -285,7 +285,7 @@ def test_damaged_missing_and_newer_files_are_named(home: Path, capsys: pytest.Ca
     described = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps(described | {"schema": 99}), encoding="utf-8")
     assert ampmark("list", "--home", home) == 2
-    assert "has schema 99, but this ampmark reads up to 3; update ampmark." in capsys.readouterr().err
+    assert "has schema 99, but this ampmark reads up to 4; update ampmark." in capsys.readouterr().err
 
 
 def test_an_interrupted_run_keeps_what_finished_and_can_be_completed(

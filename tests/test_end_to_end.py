@@ -125,7 +125,7 @@ def test_the_steps_frame_holds_every_step_of_every_measured_trial(run: suite.Run
 def test_the_files_are_plain_parquet_and_json(home: Path, run: suite.Run) -> None:
     frame = pd.concat(map(pd.read_parquet, (home / "results" / "runs").glob("*/trials.parquet")))
     assert len(frame) == len(run.trials)
-    assert json.loads((run.folder / "run.json").read_text(encoding="utf-8"))["schema"] == 3
+    assert json.loads((run.folder / "run.json").read_text(encoding="utf-8"))["schema"] == 4
     assert all((run.folder / "logs" / f"{trial}.txt").exists() for trial in run.trials["trial"])
 
 

@@ -12,7 +12,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.readings import Compilation, FlushShare
+from suite.readings import Compilation, FlushShare, OperatorProfile
 from suite.record import Attestation, Outcome, Quality, StepTrace, TrialRecord
 from suite.replay import MEASURED, Conclusion, Difference, conclude, first_difference, obstacle
 
@@ -39,6 +39,8 @@ def _at(series: str, step: int, value: Any) -> TrialRecord:
 def test_the_same_record_has_no_difference_whatever_its_times_and_memory() -> None:
     other = replace(_with(seconds=(9.0,) * records.STEPS, warmup_steps=3), order=7, started_at="later", cautions=())
     assert first_difference(RECORD, other) is None
+    assert first_difference(replace(RECORD, operators=OperatorProfile(2, "cpu", ())), other) is None
+    assert first_difference(replace(RECORD, operators_reason="none was taken"), other) is None
 
 
 @pytest.mark.parametrize(

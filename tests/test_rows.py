@@ -12,7 +12,17 @@ import pytest
 import records
 
 from suite.columns import STEP_COLUMNS, TRIAL_COLUMNS
-from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, HardwareState, Memory
+from suite.readings import (
+    Ceiling,
+    Compilation,
+    Energy,
+    FlushShare,
+    Hardware,
+    HardwareState,
+    Memory,
+    OperatorProfile,
+    OperatorTime,
+)
 from suite.record import Caution, Outcome, Quality, StepTrace, TrialRecord
 from suite.rows import overflow_counts, step_rows, trial_row
 
@@ -326,3 +336,15 @@ def test_a_deterministic_trial_has_no_time_in_any_column_and_all_the_rest() -> N
     assert different == {"deterministic", "mfu", "matmul_utilisation", "spec", "setup_sha256"}
     assert row["mfu"] is row["matmul_utilisation"] is None
     assert {step["seconds"] for step in step_rows(records.record(spec=spec), "run1")} == {None}
+
+
+def test_operators_are_json_or_null_with_their_reason() -> None:
+    row = _row(operators=OperatorProfile(3, "cpu", (OperatorTime("aten::mm", 2.0, 0.5),)))
+    assert json.loads(row["operators"]) == {
+        "steps": 3,
+        "clock": "cpu",
+        "operators": [{"name": "aten::mm", "calls": 2.0, "self_seconds": 0.5}],
+    }
+    assert row["operators_reason"] is None
+    row = _row(operators_reason="profiling failed")
+    assert (row["operators"], row["operators_reason"]) == (None, "profiling failed")

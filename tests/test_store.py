@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal
 
 from suite.columns import STEP_COLUMNS, TRIAL_COLUMNS
 from suite.errors import DamagedResults, NewerSchema, NoResults, ResultsError, UnwritableResults
+from suite.files import read_parquet
 from suite.record import Outcome, TrialRecord
 from suite.store import RunWriter, create_run, find_run, list_runs, load_records, load_run, reopen_run
 
@@ -293,16 +294,53 @@ def test_tables_that_do_not_follow_from_the_journal_are_refused(tmp_path: Path, 
 
 def test_a_run_of_a_newer_ampmark_is_refused_before_it_is_misread(tmp_path: Path) -> None:
     path = _open(tmp_path).seal().folder / "run.json"
-    _edit(path, '"schema": 3', '"new_key": 3, "schema": 4')
-    expected = f"{path} has schema 4, but this ampmark reads up to 3; update ampmark."
+    _edit(path, '"schema": 4', '"new_key": 3, "schema": 5')
+    expected = f"{path} has schema 5, but this ampmark reads up to 4; update ampmark."
     assert _refusal(NewerSchema, load_run, path.parent) == expected
 
 
 def test_a_journal_line_of_a_newer_ampmark_is_refused(tmp_path: Path) -> None:
     folder = _open(tmp_path).folder
-    _edit(folder / "trials.jsonl", '{"schema": 3', '{"schema": 4')
-    expected = f"{folder / 'trials.jsonl'} has schema 4, but this ampmark reads up to 3; update ampmark."
+    _edit(folder / "trials.jsonl", '{"schema": 4', '{"schema": 5')
+    expected = f"{folder / 'trials.jsonl'} has schema 5, but this ampmark reads up to 4; update ampmark."
     assert _refusal(NewerSchema, load_run, folder) == expected
+
+
+def _as_of_schema_3(folder: Path) -> None:
+    """Make a sealed run one of schema 3: without what a record and a table have had since, and sealed again."""
+    journal, table = folder / "trials.jsonl", folder / "trials.parquet"
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line["schema"] = line["record"]["schema"] = 3
+        del line["record"]["operators"], line["record"]["operators_reason"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    pd.read_parquet(table).drop(columns=["operators", "operators_reason"]).to_parquet(table, index=False)
+    described = json.loads((folder / "run.json").read_text(encoding="utf-8")) | {"schema": 3}
+    described["files"] |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (journal, table)}
+    (folder / "run.json").write_text(json.dumps(described), encoding="utf-8")
+
+
+def test_a_run_of_an_older_schema_reads_with_nulls_for_what_came_later(tmp_path: Path) -> None:
+    run = _open(tmp_path).seal()
+    _as_of_schema_3(run.folder)
+    older = load_run(run.folder)
+    assert {name: str(kind) for name, kind in older.trials.dtypes.items()} == TRIAL_COLUMNS
+    assert_frame_equal(older.trials, run.trials)  # these records have no operators either
+    assert older.trials["operators"].isna().all()
+    info, read = load_records(run.folder)
+    assert info.schema == 3
+    assert [record.operators for record in read] == [None, None]
+
+
+@pytest.mark.parametrize("column", ["operators", "order", "deterministic", "step_seconds_median"])
+def test_a_column_of_any_type_is_null_in_an_older_table_and_damage_in_one_of_today(tmp_path: Path, column: str) -> None:
+    folder = _open(tmp_path).seal().folder
+    path = folder / "trials.parquet"
+    pd.read_parquet(path).drop(columns=[column]).to_parquet(path, index=False)
+    older = read_parquet(path, TRIAL_COLUMNS, schema=3)
+    assert older[column].isna().all()
+    assert {name: str(kind) for name, kind in older.dtypes.items()} == TRIAL_COLUMNS
+    assert f"{path} is not the table it should be" in _refusal(DamagedResults, read_parquet, path, TRIAL_COLUMNS)
 
 
 # --- finding --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import traceback
 
 import typer
 
-from suite.cli import checking, examining, judging, looking, running, scaling
+from suite.cli import checking, examining, following, judging, looking, running, scaling
 from suite.errors import SuiteError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,9 @@ app.command(epilog="Example: ampmark run --profile quick --workload gpt --precis
 app.command(epilog="Example: ampmark report latest")(judging.report)
 app.command(epilog="Example: ampmark compare 20260101T000000Z-abc123 latest")(judging.compare)
 app.command(epilog="Example: ampmark gate --baseline main --fail-on regressed,inconclusive")(judging.gate)
+app.command(epilog="Example: ampmark explain gpt/bf16 latest")(following.explain)
+app.command(epilog="Example: ampmark history --fail-on regressed")(following.history)
+app.command(epilog='Example: ampmark calibrate latest --reason "20 processes of equal code"')(following.calibrate)
 app.command(epilog="Example: ampmark verify latest --workload gpt --precision fp32")(checking.verify)
 app.command(epilog="Example: ampmark selfcheck --profile quick --workload gpt --repeats 5")(checking.selfcheck)
 app.command("list", epilog="Example: ampmark list --json")(looking.list_)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from suite import api
-from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, load, print_json
-from suite.decode import encode, nearest
+from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, failing_on, load, print_json
+from suite.decode import encode
 from suite.errors import UsageError
 from suite.home import Home
-from suite.terminal.runs import print_baselines, print_verdicts
+from suite.terminal.progress import RunDisplay
+from suite.terminal.runs import print_baselines
+from suite.terminal.verdicts import print_verdicts
+
+if TYPE_CHECKING:
+    from suite.judge.findings import Verdicts
+    from suite.store import Run
 
 __all__ = ["baseline", "compare", "gate", "report"]
+
+TOP_UP_PROCESSES = 5
+"""Of each undecided cell, at each further look."""
 
 baseline = typer.Typer(no_args_is_help=True, help="Approved baselines: they move only when somebody approves.")
 
@@ -38,7 +47,7 @@ def compare(
 ) -> None:
     """Judge one stored run against another, cell by cell."""
     place = Home.choose(home)
-    failing = _fail_on(fail_on)
+    failing = failing_on(fail_on)
     verdicts = api.compare(load(place, base), load(place, candidate))
     _say(verdicts, as_json)
     raise typer.Exit(verdicts.exit_status(failing))
@@ -48,19 +57,24 @@ def gate(
     run: Annotated[str, typer.Argument(help="The run to judge.")] = "latest",
     baseline: BaselineOption = api.MAIN_BASELINE,
     fail_on: FailOption = "regressed",
+    top_up: Annotated[
+        bool, typer.Option("--top-up", help="Measure undecided cells again, up to twice; error rates are divided by 3.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What CI calls: judge a run against the approved baseline, write verdict.json and the report, exit accordingly."""
     place = Home.choose(home)
-    failing = _fail_on(fail_on)
+    failing = failing_on(fail_on)
     candidate = load(place, run)
     if candidate.info.sealed_at is None:
         raise UsageError(
             f"run {candidate.info.run} was cut short and may hide a regression; "
             f"complete it with `ampmark run --resume {candidate.info.run}` first."
         )
-    verdicts = api.gate(candidate, home=place, baseline=baseline)
+    verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
+    if top_up:
+        verdicts = _topped_up(candidate, place, baseline, verdicts, quiet=as_json)
     page = api.report(candidate, home=place, verdicts=verdicts)
     _say(verdicts, as_json)
     print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
@@ -94,13 +108,19 @@ def list_baselines(home: HomeOption = None, as_json: JsonOption = False) -> None
         print_baselines(approvals)
 
 
-def _fail_on(text: str) -> frozenset[str]:
-    known = ("regressed", "inconclusive")
-    chosen = [part.strip() for part in text.split(",") if part.strip()]
-    for name in chosen:
-        if name not in known:
-            raise UsageError(f"--fail-on {name!r} is not known; {nearest(name, known)}")
-    return frozenset(chosen)
+def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *, quiet: bool) -> Verdicts:
+    """Look again with more processes where the number of processes is what is missing."""
+    from suite.anchor import again
+    from suite.companions import looks_of
+    from suite.judge.gated import MOST_LOOKS, undecided
+
+    with RunDisplay(quiet=quiet) as display:
+        while (cells := undecided(verdicts)) and len(looks_of(candidate)) < MOST_LOOKS:
+            display.note(f"{len(cells)} cells are undecided; {TOP_UP_PROCESSES} more processes of each …")
+            anchor = again(candidate, place.results) if verdicts.anchored else None
+            api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)
+            verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=True)
+    return verdicts
 
 
 def _say(verdicts: Any, as_json: bool) -> None:

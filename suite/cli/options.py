@@ -11,10 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from suite import store
-from suite.decode import encode
+from suite.decode import encode, nearest
+from suite.errors import UsageError
 from suite.home import Home
 
-__all__ = ["BaselineOption", "FailOption", "HomeOption", "JsonOption", "command_text", "load", "print_json", "rows"]
+__all__ = [
+    "BaselineOption",
+    "FailOption",
+    "HomeOption",
+    "JsonOption",
+    "command_text",
+    "failing_on",
+    "load",
+    "print_json",
+    "rows",
+]
 
 HomeOption = Annotated[
     Path | None,
@@ -28,6 +39,20 @@ FailOption = Annotated[str, typer.Option("--fail-on", help="Verdicts that fail: 
 def load(home: Home, name: str) -> store.Run:
     """The run of that id, beginning of an id, folder, or `latest`."""
     return store.load_run(store.find_run(home.results, name))
+
+
+def failing_on(text: str) -> frozenset[str]:
+    """The verdicts named by --fail-on.
+
+    Raises:
+        UsageError: an unknown one.
+    """
+    known = ("regressed", "inconclusive")
+    chosen = [part.strip() for part in text.split(",") if part.strip()]
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"--fail-on {name!r} is not known; {nearest(name, known)}")
+    return frozenset(chosen)
 
 
 def rows(frame: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from suite.home import Home
 from suite.record import Outcome
 from suite.terminal.progress import RunDisplay
 from suite.terminal.runs import print_run
+
+if TYPE_CHECKING:
+    from suite.anchor import Anchor
 
 __all__ = ["run"]
 
@@ -32,6 +35,12 @@ def run(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Only deterministic kernels: to be verified, never timed.")
     ] = False,
+    anchor: Annotated[
+        str | None, typer.Option(help="Run the code of this approved baseline in turn, so that a slow night shows.")
+    ] = None,
+    anchor_python: Annotated[
+        str | None, typer.Option(help="Python that has the baseline's code (default: a git worktree of its commit).")
+    ] = None,
     resume: Annotated[str | None, typer.Option(help="Complete this interrupted run (an id, or latest).")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -48,6 +57,7 @@ def run(
         "--timeout": timeout,
         "--compile": compiled or None,
         "--deterministic": deterministic,
+        "--anchor": anchor,
     }
     api.check_writable(place)
     with RunDisplay(quiet=as_json) as display:
@@ -68,14 +78,24 @@ def run(
                     compiled=compiled,
                     deterministic=deterministic,
                 )
+                beside = _anchor(planned, place, anchor, anchor_python)
                 display.planned(planned)
-                finished = api.run(planned, home=place, command=command_text("run", choices), on_event=display.on_event)
+                command = command_text("run", choices)
+                finished = api.run(planned, home=place, command=command, on_event=display.on_event, anchor=beside)
         except api.RunInterruptedError as interruption:
             display.interrupted(interruption.run)
             raise typer.Exit(130) from None
     _say(finished, place, as_json)
     broken = [outcome for outcome in finished.trials["outcome"] if Outcome(outcome).broken]
     raise typer.Exit(4 if broken else 0)
+
+
+def _anchor(planned: api.Planned, place: Home, name: str | None, python: str | None) -> Anchor | None:
+    if name is None:
+        if python is not None:
+            raise UsageError("--anchor-python says where an anchor's code is; name the baseline with --anchor as well.")
+        return None
+    return api.prepare_anchor(planned, home=place, baseline=name, python=python)
 
 
 def _say(finished: store.Run, place: Home, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import enum
 from collections import Counter
 from dataclasses import dataclass
 
-__all__ = ["ORDER", "Finding", "Verdict", "Verdicts"]
+__all__ = ["ORDER", "Finding", "MetricClass", "OperatorGrowth", "PrecisionQuality", "Verdict", "Verdicts"]
 
 
 class Verdict(enum.StrEnum):
@@ -16,6 +16,8 @@ class Verdict(enum.StrEnum):
     FAILED = "failed"
     """The candidate did not finish where the baseline did."""
     INCONCLUSIVE = "inconclusive"
+    CHANGED = "changed"
+    """Not the same bit for bit, and by itself neither better nor worse; the quality beside it says more."""
     IMPROVED = "improved"
     UNCHANGED = "unchanged"
     INCOMPARABLE = "incomparable"
@@ -28,6 +30,35 @@ class Verdict(enum.StrEnum):
 ORDER = {verdict: place for place, verdict in enumerate(Verdict)}
 
 
+class MetricClass(enum.StrEnum):
+    """How a metric is judged."""
+
+    STOCHASTIC = "stochastic"
+    """By a test over processes (step time, host memory)."""
+    EXACT = "exact"
+    """By equality, one process is enough (allocated bytes, overflowing steps, digest of the losses)."""
+    COUNT = "count"
+    """By an exact test of counts, where the steps themselves vary."""
+    QUALITY = "quality"
+    """By a test over seeds, paired, against a margin in the metric's own unit."""
+    SHAPE = "loss-scale shape"
+    """By where a dynamic loss scale settles."""
+    OUTCOME = "outcome"
+    """By how the trials ended, or how they were set up."""
+
+
+@dataclass(frozen=True)
+class OperatorGrowth:
+    """An operator that takes longer than it did, in seconds of its own per step (medians over processes)."""
+
+    name: str
+    base_seconds: float
+    candidate_seconds: float
+    base_calls: float
+    candidate_calls: float
+    """Per step."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One cell (workload × precision) and metric of the candidate against the base."""
@@ -36,24 +67,68 @@ class Finding:
     precision: str
     metric: str
     verdict: Verdict
+    metric_class: MetricClass = MetricClass.OUTCOME
     base: float | None = None
     candidate: float | None = None
     change: float | None = None
-    """Relative change: 0.03 is 3 % more."""
+    """Relative change: 0.03 is 3 % more. Of a quality, the difference in its own unit; positive is worse."""
     low: float | None = None
     high: float | None = None
     """98 % interval of the change."""
+    low90: float | None = None
+    high90: float | None = None
+    """90 % interval, which `unchanged` is read off."""
+    limit: float | None = None
+    """The smallest change that matters: δ, or the margin of a quality."""
+    p: float | None = None
+    """Two-sided."""
     p_adjusted: float | None = None
-    """Two-sided, after Benjamini–Hochberg over all cells of this metric."""
+    """The same after Benjamini–Hochberg over the family."""
+    family: int | None = None
+    """How many cells the correction is over: those of this metric with enough processes."""
     minimum_detectable: float | None = None
-    """The smallest slow-down that these rules would have called one nine times in ten."""
+    """The smallest change for the worse that these rules would have called one nine times in ten."""
     runs_to_decide: int | None = None
+    estimator: str | None = None
+    """What each process is summed up by, such as `median` of its step times."""
+    test: str | None = None
+    """The statistical test, or the rule."""
+    values_base: tuple[float, ...] = ()
+    values_candidate: tuple[float, ...] = ()
+    """One value per process (of a quality: per seed), which the change is computed from."""
     processes_base: int = 0
     processes_candidate: int = 0
+    look: int = 1
+    """At which look at the data it was decided; later ones have more processes."""
     reasons: tuple[str, ...] = ()
     """Why the verdict is what it is."""
     notes: tuple[str, ...] = ()
     """What a reader should know and the verdict does not depend on."""
+    operators: tuple[OperatorGrowth, ...] = ()
+    """Where a slower step got slower: the operators that grew most, the largest growth first."""
+
+    @property
+    def cell(self) -> str:
+        """`workload × precision`."""
+        return f"{self.workload} × {self.precision}"
+
+
+@dataclass(frozen=True)
+class PrecisionQuality:
+    """A precision's held-out quality against float32's, within one run and paired by seed. Never an alarm."""
+
+    workload: str
+    precision: str
+    metric: str
+    conclusion: str
+    """`equivalent`, `worse`, `better`, or `undecided`."""
+    difference: float
+    """In the metric's own unit; positive is worse."""
+    low90: float | None
+    high90: float | None
+    margin: float | None
+    seeds: int
+    reason: str | None = None
 
     @property
     def cell(self) -> str:
@@ -75,6 +150,15 @@ class Verdicts:
     false_discovery_rate: float
     delta: float
     findings: tuple[Finding, ...]
+    anchored: bool = False
+    """Whether the base was run again in turn with the candidate, so that a slow machine slows both."""
+    looks: int = 1
+    """Among so many looks at the data the error rates are divided."""
+    warnings: tuple[str, ...] = ()
+    """What weakens the whole comparison: a baseline that has grown old, a machine-wide shift."""
+    against_fp32: tuple[PrecisionQuality, ...] = ()
+    reproduce: str | None = None
+    """The command that makes this comparison again."""
 
     def count(self, verdict: Verdict) -> int:
         """How many findings say this."""
@@ -85,7 +169,10 @@ class Verdicts:
         """One sentence to quote."""
         counted = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in _COUNTED)
         extra = "".join(f", {self.count(verdict)} {verdict}" for verdict in _NAMED if self.count(verdict))
-        against = f"baseline {self.baseline!r} (run {self.base_run})" if self.baseline else f"run {self.base_run}"
+        again = ", run again in turn with it" if self.anchored else ""
+        against = (
+            f"baseline {self.baseline!r} (run {self.base_run}{again})" if self.baseline else f"run {self.base_run}"
+        )
         return f"{counted}{extra} on {self.device}, against {against}"
 
     def exit_status(self, fail_on: frozenset[str]) -> int:
@@ -93,7 +180,7 @@ class Verdicts:
 
         0 fine · 1 regressed · 2 nothing judged, or something that cannot be compared · 3 inconclusive · 4 failed.
         """
-        judged = sum(map(self.count, _COUNTED))
+        judged = sum(map(self.count, (*_COUNTED, Verdict.CHANGED)))
         if self.count(Verdict.REGRESSED) and "regressed" in fail_on:
             return 1
         if self.count(Verdict.FAILED):
@@ -104,4 +191,4 @@ class Verdicts:
 
 
 _COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
-_NAMED = (Verdict.FAILED, Verdict.INCOMPARABLE, Verdict.NOT_MEASURED)
+_NAMED = (Verdict.FAILED, Verdict.CHANGED, Verdict.INCOMPARABLE, Verdict.NOT_MEASURED)

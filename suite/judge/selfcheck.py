@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from suite.judge.cells import Cell, measured, rows_of
 from suite.judge.findings import Finding, Verdict
-from suite.judge.gate import compare_runs
-from suite.judge.speed import DELTA, Cell, required_level
-from suite.judge.stats import FEWEST, compare_seconds, runs_to_decide
+from suite.judge.gate import Terms, compare_runs
+from suite.judge.stats import FEWEST, Levels, compare, runs_to_decide
+from suite.judge.stochastic import DELTA, STEP_TIME
 from suite.record import Outcome
 from suite.store import Run
 
@@ -91,14 +92,18 @@ class SelfCheck:
 def self_check(run: Run) -> SelfCheck:
     """Judge one half of a run's processes against the other half, cell by cell."""
     first, second = _side(run, {0, 3}), _side(run, {1, 2})
-    findings = compare_runs(first, second).findings
-    level = required_level(sum(finding.p_adjusted is not None for finding in findings))
+    findings = compare_runs(first, second, Terms(collapsing=False)).findings
+    timed = [finding for finding in findings if finding.metric == STEP_TIME.name]
+    level = Levels().required(sum(finding.p_adjusted is not None for finding in timed))
     cells = dict.fromkeys((spec.workload, spec.precision) for spec in run.info.plan.trials)
     return SelfCheck(
         run=run.info.run,
         device=run.info.environment.device_name,
         delta=DELTA,
-        cells=tuple(_noise(cell, findings, _measured(first, cell), _measured(second, cell), level) for cell in cells),
+        cells=tuple(
+            _noise(cell, findings, measured(rows_of(first, cell)), measured(rows_of(second, cell)), level)
+            for cell in cells
+        ),
     )
 
 
@@ -110,11 +115,6 @@ def _side(run: Run, places: set[int]) -> Run:
     trials = run.trials[(run.trials["repeat"] % 4).isin(places)]
     rank = trials.groupby(["workload", "precision", "seed"])["repeat"].rank(method="first")
     return replace(run, trials=trials.assign(repeat=rank.astype("Int64") - 1))
-
-
-def _measured(side: Run, cell: Cell) -> pd.DataFrame:
-    rows = side.trials[(side.trials["workload"] == cell[0]) & (side.trials["precision"] == cell[1])]
-    return rows[[Outcome(outcome).measured for outcome in rows["outcome"]]]
 
 
 def _noise(
@@ -132,13 +132,15 @@ def _noise(
     )
     if time is None or time.p_adjusted is None:
         return noise
-    result = compare_seconds(first["step_seconds_median"].tolist(), second["step_seconds_median"].tolist(), DELTA)
+    limit = STEP_TIME.limit
+    base, candidate = ([math.log(value) for value in side] for side in (time.values_base, time.values_candidate))
+    result = compare(base, candidate, limit)
     return replace(
         noise,
         # Of a log-normal time whose logarithm has the mean of both sides' variances.
-        variation=math.sqrt(math.expm1(result.variances / 2)),
+        variation=math.sqrt(math.expm1(result.variance / 2)),
         minimum_detectable=time.minimum_detectable,
-        processes_needed=runs_to_decide(replace(result, change=DELTA, fewest=FEWEST - 1), level, DELTA),
+        processes_needed=runs_to_decide(replace(result, difference=limit, fewest=FEWEST - 1), level, limit),
     )
 
 

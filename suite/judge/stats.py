@@ -1,8 +1,9 @@
-"""Two samples of process-level step times: how much slower, how sure, and what could have been seen.
+"""Two samples of one number per process: how far apart, how sure, and what could have been seen.
 
-The unit is the fresh process. Steps inside one process are correlated, and a test that pools them raises 20–44 %
-false alarms on clean noise (pilot in the research notes behind docs/decisions/0004). scipy and statsmodels do the
-statistics; here they are joined.
+The unit is the fresh process (for quality the seed). Steps inside one process are correlated, and a test that pools
+them raises 20–44 % false alarms on clean noise (docs/detectors.md; docs/decisions/0004). scipy and statsmodels do the
+statistics; here they are joined. Every number is on the scale of its input: the logarithm of a time or of bytes, whose
+differences are relative changes, or the unit of a quality metric.
 """
 
 from __future__ import annotations
@@ -13,84 +14,121 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize, stats
-from statsmodels.stats.weightstats import ttost_ind
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 __all__ = [
     "ALPHA",
+    "EQUIVALENCE",
     "FEWEST",
     "MOST_RUNS",
     "POWER",
-    "TimeComparison",
+    "Comparison",
+    "Levels",
+    "Q",
     "adjust",
-    "compare_seconds",
+    "compare",
     "minimum_detectable",
     "runs_to_decide",
 ]
 
 ALPHA = 0.01
 """One-sided level of a single test."""
+Q = 0.05
+"""False-discovery rate over all cells of one comparison and metric."""
+EQUIVALENCE = 0.05
+"""Level of the two one-sided tests."""
 POWER = 0.9
-"""The minimum detectable effect is what a test at ALPHA finds with this probability."""
+"""The minimum detectable effect is what a test at its level finds with this probability."""
 FEWEST = 3
 """Fewer processes on either side carry no usable estimate of the spread."""
 MOST_RUNS = 200
 """Where the search for the number of runs that would decide gives up."""
 
+Values = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
-class TimeComparison:
-    """Candidate against base, in relative change of the time (0.03 is 3 % slower). None where K is too small."""
+class Levels:
+    """The error rates of one look at the data."""
 
-    change: float
-    low: float | None
-    high: float | None
+    alpha: float = ALPHA
+    q: float = Q
+    equivalence: float = EQUIVALENCE
+
+    def split(self, looks: int) -> Levels:
+        """Each of so many looks gets its share (Bonferroni), so that looking again does not add to the error."""
+        return Levels(self.alpha / looks, self.q / looks, self.equivalence / looks)
+
+    def required(self, family: int) -> float:
+        """The one-sided p that a single true change among `family` cells must reach to survive the correction."""
+        return min(self.alpha, self.q / (2 * max(1, family)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Candidate minus base. None where there are too few processes."""
+
+    difference: float
+    low: float | None = None
+    high: float | None = None
     """98 % interval: two one-sided bounds at ALPHA."""
-    p_slower: float | None
-    p_faster: float | None
-    p_unchanged: float | None
-    """Of the two one-sided tests against ±delta: small means equivalent."""
+    low90: float | None = None
+    high90: float | None = None
+    """90 % interval, which `unchanged` is read off."""
+    p_above: float | None = None
+    p_below: float | None = None
+    """One-sided: that the difference is above 0, or below it, by chance."""
+    p_within: float | None = None
+    """Of the two one-sided tests against ±limit: small means equivalent."""
+    paired: bool = False
     error: float = 0.0
-    """Standard error of the difference of the logarithms."""
+    """Standard error of the difference."""
     freedom: float = 1.0
-    """Welch's degrees of freedom."""
-    variances: float = 0.0
-    """Sum of both sides' variances of the logarithms."""
+    """Degrees of freedom."""
+    variance: float = 0.0
+    """Of the difference between one process and another, within the sides."""
     fewest: int = 0
     """Processes on the smaller side."""
 
+    @property
+    def p(self) -> float | None:
+        """Two-sided."""
+        return None if self.p_above is None or self.p_below is None else min(1.0, 2 * min(self.p_above, self.p_below))
 
-def compare_seconds(base: Sequence[float], candidate: Sequence[float], delta: float) -> TimeComparison:
-    """Welch's t-test and two one-sided tests on the logarithms of per-process step seconds.
 
-    `delta` is the smallest relative change that matters. The formulas are those of scipy.stats.ttest_ind
-    (equal_var=False) and statsmodels ttost_ind (usevar="unequal").
+def compare(base: Sequence[float], candidate: Sequence[float], limit: float, *, paired: bool = False) -> Comparison:
+    """Welch's t-test, or Student's on the differences of pairs, and two one-sided tests against ±limit.
+
+    The formulas are those of scipy.stats.ttest_ind (equal_var=False) and ttest_rel, and of statsmodels ttost_ind
+    (usevar="unequal") and ttost_paired. Pairs are the values at equal places.
     """
-    x, y = np.log(np.asarray(base, dtype=float)), np.log(np.asarray(candidate, dtype=float))
+    x, y = np.asarray(base, dtype=float), np.asarray(candidate, dtype=float)
     difference = float(y.mean() - x.mean())
-    if min(len(x), len(y)) < FEWEST:
-        return TimeComparison(math.expm1(difference), None, None, None, None, None)
-    error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
+    fewest = min(len(x), len(y))
+    if fewest < FEWEST:
+        return Comparison(difference, paired=paired, fewest=fewest)
+    variance = float((y - x).var(ddof=1) if paired else x.var(ddof=1) + y.var(ddof=1))
+    error = math.sqrt(variance / fewest if paired else x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
     if error == 0.0:
-        return _without_noise(difference, delta)
-    limit = math.log1p(delta)
-    with warnings.catch_warnings():
-        # Both libraries warn of precision loss where one side has no spread; the other side's carries the test.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        freedom = float(stats.ttest_ind(y, x, equal_var=False).df)
-        p_unchanged = float(ttost_ind(y, x, -limit, limit, usevar="unequal")[0])
-    reach = float(stats.t.ppf(1 - ALPHA, freedom)) * error
-    return TimeComparison(
-        change=math.expm1(difference),
-        low=math.expm1(difference - reach),
-        high=math.expm1(difference + reach),
-        p_slower=float(stats.t.sf(difference / error, freedom)),
-        p_faster=float(stats.t.sf(-difference / error, freedom)),
-        p_unchanged=p_unchanged,
+        return _without_noise(difference, limit, fewest, paired=paired)
+    freedom, p_within = _tests(x, y, limit, paired=paired)
+    reach, reach90 = (float(stats.t.ppf(1 - level, freedom)) * error for level in (ALPHA, EQUIVALENCE))
+    return Comparison(
+        difference=difference,
+        low=difference - reach,
+        high=difference + reach,
+        low90=difference - reach90,
+        high90=difference + reach90,
+        p_above=float(stats.t.sf(difference / error, freedom)),
+        p_below=float(stats.t.sf(-difference / error, freedom)),
+        p_within=p_within,
+        paired=paired,
         error=error,
         freedom=freedom,
-        variances=float(x.var(ddof=1) + y.var(ddof=1)),
-        fewest=min(len(x), len(y)),
+        variance=variance,
+        fewest=fewest,
     )
 
 
@@ -99,25 +137,11 @@ def adjust(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in stats.false_discovery_control(p_values, method="bh")] if p_values else []
 
 
-def _without_noise(difference: float, delta: float) -> TimeComparison:
-    """Every process took exactly the same time: the difference is exact, and any difference is significant."""
-    change = math.expm1(difference)
-    inside = abs(difference) < math.log1p(delta)
-    return TimeComparison(
-        change=change,
-        low=change,
-        high=change,
-        p_slower=0.0 if difference > 0 else 1.0,
-        p_faster=0.0 if difference < 0 else 1.0,
-        p_unchanged=0.0 if inside else 1.0,
-    )
-
-
-def minimum_detectable(result: TimeComparison, level: float, delta: float) -> float:
-    """The relative slow-down that would have been called one with probability POWER, at the spread seen.
+def minimum_detectable(result: Comparison, level: float, limit: float) -> float:
+    """The difference that would have been called one with probability POWER, at the spread seen.
 
     An alarm needs the test at `level` (one-sided), whose power follows from the non-central t distribution, and a
-    difference of at least `delta`, which a normally distributed mean exceeds; the larger of the two demands counts.
+    difference of at least `limit`, which a normally distributed mean exceeds; the larger of the two demands counts.
     """
     critical = float(stats.t.ppf(1 - level, result.freedom))
 
@@ -125,20 +149,44 @@ def minimum_detectable(result: TimeComparison, level: float, delta: float) -> fl
         return float(stats.nct.sf(critical, result.freedom, noncentrality)) - POWER
 
     by_test = float(optimize.brentq(shortfall, 0.0, 20.0 * critical)) * result.error
-    by_floor = math.log1p(delta) + float(stats.norm.ppf(POWER)) * result.error
-    return math.expm1(max(by_test, by_floor))
+    by_floor = limit + float(stats.norm.ppf(POWER)) * result.error
+    return max(by_test, by_floor)
 
 
-def runs_to_decide(result: TimeComparison, level: float, delta: float) -> int | None:
+def runs_to_decide(result: Comparison, level: float, limit: float, equivalence: float = EQUIVALENCE) -> int | None:
     """Smallest K a side that would give a verdict if difference and spread stayed as they are; None above MOST_RUNS.
 
-    `unchanged` needs a 90 % interval inside ±delta, an alarm a one-sided test at `level` of a difference beyond it.
+    `unchanged` needs an interval inside ±limit, an alarm a one-sided test at `level` of a difference beyond it.
     """
-    difference, limit = abs(math.log1p(result.change)), math.log1p(delta)
+    difference = abs(result.difference)
     runs = np.arange(result.fewest + 1, MOST_RUNS)
-    error, freedom = np.sqrt(result.variances / runs), 2 * runs - 2
+    error, freedom = np.sqrt(result.variance / runs), (runs - 1) * (1 if result.paired else 2)
     if difference < limit:
-        decides = difference + stats.t.ppf(0.95, freedom) * error < limit
+        decides = difference + stats.t.ppf(1 - equivalence, freedom) * error < limit
     else:
         decides = stats.t.ppf(1 - level, freedom) * error < difference
     return int(runs[decides][0]) if decides.any() else None
+
+
+def _tests(x: Values, y: Values, limit: float, *, paired: bool) -> tuple[float, float]:
+    """Degrees of freedom, and the p of the two one-sided tests."""
+    with warnings.catch_warnings():
+        # Both libraries warn of precision loss where one side has no spread; the other side's carries the test.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if paired:
+            return float(stats.ttest_rel(y, x).df), float(ttost_paired(y, x, -limit, limit)[0])
+        test = ttost_ind(y, x, -limit, limit, usevar="unequal")
+        return float(stats.ttest_ind(y, x, equal_var=False).df), float(test[0])
+
+
+def _without_noise(difference: float, limit: float, fewest: int, *, paired: bool) -> Comparison:
+    """No spread at all: the difference is exact, and any difference is significant."""
+    return Comparison(
+        difference,
+        *(difference,) * 4,
+        p_above=0.0 if difference > 0 else 1.0,
+        p_below=0.0 if difference < 0 else 1.0,
+        p_within=0.0 if abs(difference) < limit else 1.0,
+        paired=paired,
+        fewest=fewest,
+    )

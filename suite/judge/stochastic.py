@@ -1,107 +1,172 @@
-"""The verdict on step time, over the whole family of cells (docs/decisions/0004 has the reasons).
+"""Metrics that vary from process to process, judged over the whole family of cells (docs/decisions/0004, 0011).
 
-`regressed` if the Benjamini–Hochberg-adjusted p ≤ Q, the single one-sided p ≤ ALPHA and the slow-down ≥ DELTA;
-`improved` the mirror; `unchanged` if two one-sided tests put the change inside ±DELTA; else `inconclusive`. A throttled
-trial can only lower confidence: its cell is `inconclusive`, with the reason.
+`regressed` if the Benjamini–Hochberg-adjusted p ≤ q, the single one-sided p ≤ α and the change ≥ the metric's limit;
+`improved` the mirror; `unchanged` if two one-sided tests put the change inside ±limit; else `inconclusive`. The state
+of the hardware can only lower confidence: a cell with a caution is `inconclusive`, with the reason.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from suite.judge.findings import Finding, Verdict
-from suite.judge.stats import (
-    ALPHA,
-    TimeComparison,
-    adjust,
-    compare_seconds,
-    minimum_detectable,
-    runs_to_decide,
-)
+from suite.judge.cells import Cell, Sides
+from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict
+from suite.judge.operators import growth
+from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
 
-__all__ = ["DELTA", "Cell", "Q", "Sides", "judge_times", "required_level"]
+__all__ = ["DELTA", "ESTIMATORS", "HOST_MEMORY", "STEP_TIME", "StochasticMetric", "decide", "judge_family"]
 
 DELTA = 0.02
 """Smallest change of the step time that matters."""
-Q = 0.05
-"""False-discovery rate over all cells of one comparison."""
-EQUIVALENCE = 0.05
-"""Level of the two one-sided tests."""
-
-Cell = tuple[str, str]
-"""Workload and precision."""
-Sides = tuple[pd.DataFrame, pd.DataFrame]
-"""Measured trials of the base and of the candidate."""
+ESTIMATORS = {"median": "step_seconds_median", "min": "step_seconds_min", "q10": "step_seconds_q10"}
+"""What may sum up the steps of a process, and its column."""
 
 
-def judge_times(cells: Mapping[Cell, Sides]) -> list[Finding]:
-    """One finding per cell; every cell with enough processes counts towards the family."""
-    results = {cell: compare_seconds(_seconds(sides[0]), _seconds(sides[1]), DELTA) for cell, sides in cells.items()}
-    family = [cell for cell, result in results.items() if result.p_slower is not None]
-    adjusted = dict(zip(family, adjust([_two_sided(results[cell]) for cell in family]), strict=True))
-    level = required_level(len(family))
-    return [_finding(cell, sides, results[cell], adjusted.get(cell), level) for cell, sides in cells.items()]
+@dataclass(frozen=True)
+class StochasticMetric:
+    """One metric: where its values stand and what change matters."""
+
+    name: str
+    delta: float
+    estimators: Mapping[str, str]
+    """Name -> column; the first is the default."""
+    disturbed: bool
+    """Whether what the cautions speak of (clocks, foreign load) moves it."""
+
+    @property
+    def limit(self) -> float:
+        """On the scale of logarithms."""
+        return math.log1p(self.delta)
 
 
-def required_level(cells: int) -> float:
-    """The one-sided p that a single true change among `cells` at rest must reach to survive the correction."""
-    return min(ALPHA, Q / (2 * max(1, cells)))
+STEP_TIME = StochasticMetric("step_seconds", DELTA, ESTIMATORS, disturbed=True)
+HOST_MEMORY = StochasticMetric("peak_rss_bytes", 0.05, {"peak": "peak_rss_bytes"}, disturbed=False)
+
+Estimators = Callable[[Cell], str | None]
+"""The frozen estimator of a cell's series; None takes the metric's default."""
 
 
-def _finding(cell: Cell, sides: Sides, result: TimeComparison, p_adjusted: float | None, level: float) -> Finding:
-    before, after = map(_seconds, sides)
-    known = p_adjusted is not None
-    verdict, reasons = _verdict(sides, result, p_adjusted)
-    return Finding(
-        *cell,
-        "step_seconds",
-        verdict,
-        base=_geometric_mean(before),
-        candidate=_geometric_mean(after),
-        change=result.change,
-        low=result.low,
-        high=result.high,
-        p_adjusted=p_adjusted,
-        minimum_detectable=minimum_detectable(result, level, DELTA) if known else None,
-        runs_to_decide=(
-            runs_to_decide(result, level, DELTA) if known and verdict is Verdict.INCONCLUSIVE and not reasons else None
-        ),
-        processes_base=len(before),
-        processes_candidate=len(after),
-        reasons=reasons,
-        notes=_notes(sides),
-    )
+def judge_family(
+    metric: StochasticMetric,
+    cells: Mapping[Cell, Sides],
+    levels: Levels,
+    estimator_of: Estimators = lambda cell: None,
+    *,
+    paired: bool = False,
+) -> list[Finding]:
+    """One finding per cell; every cell with enough processes counts towards the family.
+
+    `paired` is for sides that were run in turn: the processes of one block of repeats are then compared as a pair.
+    """
+    samples = {cell: _sample(metric, sides, estimator_of(cell), paired=paired) for cell, sides in cells.items()}
+    results = {
+        cell: compare(sample.base, sample.candidate, metric.limit, paired=sample.paired)
+        for cell, sample in samples.items()
+        if sample.base and sample.candidate
+    }
+    family = {cell: result.p for cell, result in results.items() if result.p is not None}
+    adjusted = dict(zip(family, adjust(list(family.values())), strict=True))
+    found = []
+    for cell, result in results.items():
+        cautions = _cautions(cells[cell]) if metric.disturbed else ()
+        verdict, reasons = decide(result, metric.limit, adjusted.get(cell), levels, cautions)
+        finding = _finding(metric, cell, samples[cell], result, levels, len(family))
+        finding = replace(finding, verdict=verdict, reasons=reasons, p_adjusted=adjusted.get(cell))
+        found.append(_completed(metric, finding, result, levels, cells[cell]))
+    return found
 
 
-def _verdict(sides: Sides, result: TimeComparison, p_adjusted: float | None) -> tuple[Verdict, tuple[str, ...]]:
-    if p_adjusted is None or result.p_unchanged is None:
-        before, after = map(len, sides)
-        few = f"{before} against {after} processes; at least 3 on each side are needed (5 are usual)"
+def decide(
+    result: Comparison, limit: float, p_adjusted: float | None, levels: Levels, cautions: Sequence[str] = ()
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on one comparison, and why it is not a clearer one. A positive difference is worse."""
+    if p_adjusted is None or result.p is None or result.p_within is None:
+        few = f"{result.fewest} processes on the smaller side; at least {FEWEST} on each are needed (5 are usual)"
         return Verdict.INCONCLUSIVE, (few,)
-    cautions = _cautions(sides)
     if cautions:
-        return Verdict.INCONCLUSIVE, cautions
-    if result.p_unchanged <= EQUIVALENCE:
+        return Verdict.INCONCLUSIVE, tuple(cautions)
+    if result.p_within <= levels.equivalence:
         return Verdict.UNCHANGED, ()
-    if _two_sided(result) / 2 <= ALPHA and p_adjusted <= Q:
-        if result.change >= DELTA:
+    if result.p / 2 <= levels.alpha and p_adjusted <= levels.q:
+        if result.difference >= limit:
             return Verdict.REGRESSED, ()
-        if result.change <= -DELTA / (1 + DELTA):
+        if result.difference <= -limit:
             return Verdict.IMPROVED, ()
     return Verdict.INCONCLUSIVE, ()
 
 
-def _two_sided(result: TimeComparison) -> float:
-    return min(1.0, 2 * min(result.p_slower or 0.0, result.p_faster or 0.0))
+@dataclass(frozen=True)
+class _Sample:
+    """The logarithms of one cell: what is compared."""
+
+    base: list[float]
+    candidate: list[float]
+    estimator: str
+    paired: bool
 
 
-def _seconds(rows: pd.DataFrame) -> list[float]:
-    found: list[float] = rows["step_seconds_median"].tolist()
-    return found
+def _sample(metric: StochasticMetric, sides: Sides, estimator: str | None, *, paired: bool) -> _Sample:
+    name = estimator or next(iter(metric.estimators))
+    column = metric.estimators[name]
+    before, after = (side.dropna(subset=[column]) for side in sides)
+    if paired:
+        both = before.merge(after, on=["seed", "repeat"], suffixes=("_base", "_candidate"))
+        if len(both) >= FEWEST:
+            return _Sample(_logs(both[f"{column}_base"]), _logs(both[f"{column}_candidate"]), name, paired=True)
+    return _Sample(_logs(before[column]), _logs(after[column]), name, paired=False)
+
+
+def _logs(values: pd.Series[float]) -> list[float]:
+    return [math.log(float(value)) for value in values]
+
+
+def _finding(
+    metric: StochasticMetric, cell: Cell, sample: _Sample, result: Comparison, levels: Levels, family: int
+) -> Finding:
+    """What is known of a cell whatever the verdict."""
+    level = levels.required(family)
+    known = result.p is not None
+    interval = (result.low, result.high, result.low90, result.high90)
+    low, high, low90, high90 = (None if bound is None else math.expm1(bound) for bound in interval)
+    return Finding(
+        *cell,
+        metric.name,
+        Verdict.INCONCLUSIVE,
+        MetricClass.STOCHASTIC,
+        base=_geometric_mean(sample.base),
+        candidate=_geometric_mean(sample.candidate),
+        change=math.expm1(result.difference),
+        low=low,
+        high=high,
+        low90=low90,
+        high90=high90,
+        limit=metric.delta,
+        p=result.p,
+        family=family if known else None,
+        minimum_detectable=math.expm1(minimum_detectable(result, level, metric.limit)) if known else None,
+        estimator=sample.estimator,
+        test="paired t" if sample.paired else "Welch",
+        values_base=tuple(map(math.exp, sample.base)),
+        values_candidate=tuple(map(math.exp, sample.candidate)),
+        processes_base=len(sample.base),
+        processes_candidate=len(sample.candidate),
+    )
+
+
+def _completed(metric: StochasticMetric, finding: Finding, result: Comparison, levels: Levels, sides: Sides) -> Finding:
+    """What follows from the verdict."""
+    operators: tuple[OperatorGrowth, ...] = ()
+    runs = None
+    if finding.verdict is Verdict.REGRESSED and metric is STEP_TIME:
+        operators = growth(*sides)
+    if finding.verdict is Verdict.INCONCLUSIVE and finding.family is not None and not finding.reasons:
+        runs = runs_to_decide(result, levels.required(finding.family), metric.limit, levels.equivalence)
+    return replace(finding, operators=operators, runs_to_decide=runs, notes=_notes(sides))
 
 
 def _cautions(sides: Sides) -> tuple[str, ...]:
@@ -115,5 +180,5 @@ def _notes(sides: Sides) -> tuple[str, ...]:
     return () if before == after else ("the workload's source file is not the one that the base was measured with",)
 
 
-def _geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
+def _geometric_mean(logarithms: Sequence[float]) -> float:
+    return math.exp(math.fsum(logarithms) / len(logarithms))

@@ -22,6 +22,8 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # One numbering of the devices for the survey and for every trial, the one that NVML and nvidia-smi use.
 os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+# Above every level there is: torch's profiler reports each of its beginnings and ends into the trial's log.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 for _variable in OVERRIDES:
     os.environ.pop(_variable, None)
 

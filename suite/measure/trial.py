@@ -1,8 +1,9 @@
 """One trial: what is done before and after the training loop.
 
-Order: build → train (timed) → evaluate in float32 → attest → count flushed gradients. The attestation comes late
-because its untimed step would disturb the training state (BatchNorm statistics, random-number streams); it also sees
-what the switches were during the run, not before it.
+Order: build → train (timed) → evaluate in float32 → attest → count flushed gradients → profile the operators. The
+attestation comes late because its untimed step would disturb the training state (BatchNorm statistics, random-number
+streams); it also sees what the switches were during the run, not before it. The profile comes last because its steps
+train.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from suite.measure.instruments import Instruments
 from suite.measure.kernels import by_reference, reported_kernels
 from suite.measure.loop import step_trace, train
 from suite.measure.meters import Meter, meter_for
+from suite.measure.operators import Profiler, profile_steps, profiler_of, reason_for_none
 from suite.measure.optimizer import make_optimizer
 from suite.measure.precision import Policy, Precision
 from suite.measure.switches import pin_arithmetic, process, switches, under
@@ -54,6 +56,8 @@ class Bench:
     """What torch.compile compiles with, where the spec asks for it."""
     reported_kernels: Callable[[torch.device], AbstractContextManager[Counter[str]]] = reported_kernels
     """Counts oneDNN's kernels of a step."""
+    profiler: Callable[[torch.device], Profiler] = profiler_of
+    """Sees the operators of a step."""
     phase: Callable[[str], None] = lambda name: None
     """Told when a phase begins; never called inside the loop."""
     keep: Callable[[TrialRecord], None] = lambda record: None
@@ -112,7 +116,8 @@ def run_trial(
     flush, flush_reason = flush_after_training(
         built.workload, built.model, spec.setup, precision.arithmetic, steps.last_scale
     )
-    return replace(record, flush=flush, flush_reason=flush_reason)
+    bench.keep(record := replace(record, flush=flush, flush_reason=flush_reason))
+    return _with_operators(record, built, bench)
 
 
 def _build(spec: TrialSpec, make_workload: Callable[[], Workload], precision: Precision, bench: Bench) -> _Built:
@@ -199,6 +204,19 @@ def _attested(
         process=process(record.spec.threads, onednn=setup.onednn),
     )
     return replace(record, **_verdict(against, diverged))
+
+
+def _with_operators(record: TrialRecord, built: _Built, bench: Bench) -> TrialRecord:
+    """Only of trials whose times are compared with those of others."""
+    reason = reason_for_none(record)
+    if reason is not None:
+        return replace(record, operators_reason=reason)
+    bench.phase("profiling the operators")
+    called = built.execution.model
+    operators, reason = profile_steps(
+        record, built.workload, built.model, called, built.optimizer, built.precision, bench.profiler
+    )
+    return replace(record, operators=operators, operators_reason=reason)
 
 
 def _worthless(quality: Quality | None) -> tuple[None, str] | None:

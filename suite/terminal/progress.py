@@ -18,7 +18,7 @@ from rich.progress import (
 
 from suite.record import TrialRecord
 from suite.rows import trial_row
-from suite.runner import Event, Finished, Phase, Started
+from suite.runner import AnchorBlock, Event, Finished, Phase, Started
 from suite.terminal.console import milliseconds, number
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class RunDisplay:
             self._progress.update(self._task, description=f"{event.spec.trial_id}: {event.name}")
         elif isinstance(event, Finished):
             self.advance(_one_line(event.record))
+        elif isinstance(event, AnchorBlock):
+            self._console.print(f"baseline {event.baseline!r} is run in turn: {event.trials} trials of its code …")
 
     def advance(self, line: str) -> None:
         """One trial is over; `line` says how."""

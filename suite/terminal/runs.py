@@ -1,4 +1,4 @@
-"""Runs, their verdicts, and baselines as tables."""
+"""Runs and baselines as tables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
-from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.record import Outcome
 from suite.store import Run, RunInfo
 from suite.terminal.console import milliseconds, number, plain_console
@@ -23,20 +21,9 @@ __all__ = [
     "print_baselines",
     "print_list",
     "print_run",
-    "print_verdicts",
 ]
 
 _NOT_TIMED = "only deterministic kernels were allowed, so the steps were not timed."
-_GLYPHS = {
-    Verdict.REGRESSED: ("▲", "red"),
-    Verdict.FAILED: ("✖", "red"),
-    Verdict.INCONCLUSIVE: ("?", "yellow"),
-    Verdict.IMPROVED: ("▼", "green"),
-    Verdict.UNCHANGED: ("=", ""),
-    Verdict.INCOMPARABLE: ("≠", "yellow"),
-    Verdict.NOT_MEASURED: ("–", "dim"),
-}
-
 _COLUMNS = (
     "workload",
     "precision",
@@ -121,21 +108,6 @@ def _quality_meanings(trials: Any) -> list[str]:
     ]
 
 
-def print_verdicts(verdicts: Verdicts) -> None:
-    """The headline, then one row per finding, worst first."""
-    console = plain_console()
-    console.print(verdicts.headline)
-    table = Table()
-    for name in ("cell", "metric", "verdict"):
-        table.add_column(name, no_wrap=True)
-    for name in ("change", "98 % interval", "could have seen", "adjusted p", "processes"):
-        table.add_column(name, justify="right")
-    table.add_column("why")
-    for finding in verdicts.findings:
-        table.add_row(*_finding_texts(finding))
-    console.print(table)
-
-
 def print_list(
     runs: Iterable[RunInfo], workloads: Mapping[str, str], precisions: Mapping[str, str], profiles: Iterable[str]
 ) -> None:
@@ -212,25 +184,6 @@ def _caution_lines(trials: Any) -> Iterator[str]:
     for code, (places, message) in found.items():
         example = ", for example" if len(places) > 1 else ""
         yield f"! {code} in {', '.join(places)}{example}: {message}"
-
-
-def _finding_texts(finding: Finding) -> list[str | Text]:
-    glyph, style = _GLYPHS[finding.verdict]
-    interval = "" if finding.low is None or finding.high is None else f"{finding.low:+.1%} … {finding.high:+.1%}"
-    why = [*finding.reasons, *finding.notes]
-    if finding.verdict is Verdict.INCONCLUSIVE and finding.runs_to_decide:
-        why.append(f"{finding.runs_to_decide} processes a side would decide")
-    return [
-        finding.cell,
-        finding.metric,
-        Text(f"{glyph} {finding.verdict.value}", style),
-        "" if finding.change is None else f"{finding.change:+.1%}",
-        interval,
-        "" if finding.minimum_detectable is None else f"≥ {finding.minimum_detectable:.1%}",
-        "" if finding.p_adjusted is None else f"{finding.p_adjusted:.2g}",
-        f"{finding.processes_base} / {finding.processes_candidate}",
-        "; ".join(why),
-    ]
 
 
 def _missing(value: Any) -> bool:

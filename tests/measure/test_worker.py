@@ -59,6 +59,7 @@ def test_phases_come_first_and_exactly_one_record_last() -> None:
         "evaluating",
         "attesting the precision",
         "counting flushed gradients",
+        "profiling the operators",
         "measuring the ceiling",
     ]
     assert messages[-1]["record"]["ceiling"]["matmul_shape"] == [1024, 1024, 1024]  # type: ignore[index]

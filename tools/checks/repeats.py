@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,7 +59,8 @@ def same_against_same(conditions: Conditions) -> Iterator[Measurement]:
 
     Target: a slow-down of 3 % would be seen with five processes a side (the design's list, 10 and 11).
     """
-    from suite.judge.stats import ALPHA, compare_seconds, minimum_detectable
+    from suite.judge.stats import ALPHA, compare, minimum_detectable
+    from suite.judge.stochastic import STEP_TIME
 
     machine = machine_of(conditions)
     name = "gpt" if "gpt" in usable()[0] else "lstm"
@@ -79,7 +81,7 @@ def same_against_same(conditions: Conditions) -> Iterator[Measurement]:
     spread = statistics.stdev(seconds) / statistics.fmean(seconds)
     yield Measurement("run-to-run spread", f"{spread:.2%} (standard deviation over mean), {seconds[0] * 1e3:.3f} ms")
     one, other = seconds[0::4] + seconds[3::4], seconds[1::4] + seconds[2::4]
-    result = compare_seconds(one, other, delta=0.02)
-    seen = minimum_detectable(result, ALPHA, 0.02) if result.error else 0.02
-    yield Measurement("difference of the halves", f"{result.change:+.2%}")
+    result = compare([math.log(value) for value in one], [math.log(value) for value in other], STEP_TIME.limit)
+    seen = math.expm1(minimum_detectable(result, ALPHA, STEP_TIME.limit)) if result.error else STEP_TIME.delta
+    yield Measurement("difference of the halves", f"{math.expm1(result.difference):+.2%}")
     yield Measurement("smallest slow-down to be seen", f"{seen:.1%}", f"≤ {SLOWDOWN:.0%}", seen <= SLOWDOWN)

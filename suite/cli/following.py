@@ -1,0 +1,128 @@
+"""`history`, `explain`, `calibrate`: what the nights say, why a verdict is what it is, and what is frozen before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from suite import api
+from suite.cli.options import FailOption, HomeOption, JsonOption, failing_on, load, print_json
+from suite.decode import DecodeError, decode, encode
+from suite.errors import DamagedResults, NoResults, UsageError
+from suite.home import Home
+from suite.judge.findings import Verdicts
+from suite.terminal.progress import RunDisplay
+from suite.terminal.verdicts import print_calibration, print_trends
+
+__all__ = ["calibrate", "explain", "history"]
+
+CONFIRMING_PROCESSES = 5
+"""Fresh processes of each suspect, and as many of its anchor."""
+
+
+def explain(
+    cell: Annotated[str, typer.Argument(help="A cell, such as gpt/bf16.")],
+    run: Annotated[str, typer.Argument(help="The run that was judged.")] = "latest",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Why a cell's verdict is what it is: numbers, formula, operators, and the command that shows it again."""
+    from suite.judge.explain import explain as lines_of
+    from suite.judge.explain import find_cell
+
+    place = Home.choose(home)
+    verdicts = _stored_verdicts(place, load(place, run).info.run)
+    if as_json:
+        print_json(encode(find_cell(verdicts, cell)))
+    else:
+        print("\n".join(lines_of(verdicts, cell)))
+
+
+def history(
+    acknowledge: Annotated[str | None, typer.Option(help="Accept the level that this cell has reached.")] = None,
+    reason: Annotated[str, typer.Option(help="Why it is accepted.")] = "",
+    confirm: Annotated[bool, typer.Option("--confirm", help="Measure the suspects again now, then judge.")] = False,
+    fail_on: FailOption = "regressed",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the stored runs say together: change points with their range of runs, drift, suspects."""
+    from suite.judge.followed import accept, follow
+
+    place = Home.choose(home)
+    failing = failing_on(fail_on)
+    if acknowledge is not None:
+        accept(place.results, acknowledge, reason)
+    if confirm:
+        _measure_again(place)
+    device, trends = follow(place.results)
+    if as_json:
+        print_json({"device": device, "series": encode(trends)})
+    else:
+        print_trends(trends, device)
+    regressed = any(trend.state == "regressed" for trend in trends)
+    suspect = any(trend.state == "suspect" for trend in trends)
+    raise typer.Exit(1 if regressed and "regressed" in failing else 3 if suspect and "inconclusive" in failing else 0)
+
+
+def calibrate(
+    run: Annotated[str, typer.Argument(help="A run in which nothing changed: many repeats, or many seeds.")],
+    reason: Annotated[str, typer.Option(help="Why its processes may be taken for equal.")],
+    renew: Annotated[bool, typer.Option("--replace", help="End the former series and begin another.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze, from an A/A run, the estimator of each series and the margin of each quality."""
+    from suite.judge.calibration import calibrate as choose
+    from suite.judge.calibration import freeze
+
+    place = Home.choose(home)
+    chosen = choose(load(place, run), reason)
+    freeze(place.results, chosen, replace=renew)
+    if as_json:
+        print_json(encode(chosen))
+    else:
+        print_calibration(chosen)
+
+
+def _measure_again(place: Home) -> None:
+    """A fresh run of the suspects, with the anchor that the newest run had."""
+    from suite.anchor import read_note
+    from suite.judge.followed import newest_run, suspects
+
+    cells = set(suspects(place.results))
+    if not cells:
+        raise UsageError("no series is suspect, so there is nothing to confirm; `ampmark history` shows them.")
+    newest = newest_run(place.results)
+    folder = place.results / "runs" / newest.run
+    with RunDisplay() as display:
+        display.surveying()
+        planned = api.plan(
+            str(folder / "profile.toml"),
+            device=newest.plan.device,
+            workloads=sorted({workload for workload, _ in cells}),
+            precisions=sorted({precision for _, precision in cells}),
+            seeds=sorted({spec.seed for spec in newest.plan.trials}),
+            repeats=CONFIRMING_PROCESSES,
+        )
+        chosen = tuple(spec for spec in planned.plan.trials if (spec.workload, spec.precision) in cells)
+        planned = replace(planned, plan=replace(planned.plan, trials=chosen))
+        note = read_note(folder)
+        anchor = None if note is None else api.prepare_anchor(planned, home=place, baseline=note.baseline)
+        display.planned(planned)
+        api.run(planned, home=place, command="ampmark history --confirm", on_event=display.on_event, anchor=anchor)
+
+
+def _stored_verdicts(home: Home, run: str) -> Verdicts:
+    path = home.reports / run / "verdict.json"
+    try:
+        return decode(Verdicts, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except FileNotFoundError:
+        raise NoResults(
+            f"run {run} was not judged yet; `ampmark gate {run}` does, against an approved baseline."
+        ) from None
+    except (OSError, ValueError, DecodeError) as error:
+        raise DamagedResults(f"{path} is damaged ({error}); `ampmark gate {run}` writes it again.") from error

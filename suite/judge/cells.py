@@ -1,0 +1,121 @@
+"""Which cells of two runs can be compared: their trials, and what stands in the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pandas as pd
+
+from suite.judge.findings import Finding, Verdict
+from suite.record import Outcome
+from suite.store import Run
+
+__all__ = ["Cell", "Sides", "cells_of", "measured", "obstacles", "pairs_of", "rows_of", "varies"]
+
+Cell = tuple[str, str]
+"""Workload and precision."""
+Sides = tuple[pd.DataFrame, pd.DataFrame]
+"""Measured trials of the base and of the candidate."""
+
+
+def cells_of(run: Run) -> list[Cell]:
+    """What the run planned, each cell once."""
+    return list(dict.fromkeys((spec.workload, spec.precision) for spec in run.info.plan.trials))
+
+
+def rows_of(run: Run, cell: Cell) -> pd.DataFrame:
+    """The finished trials of a cell."""
+    trials = run.trials
+    return trials[(trials["workload"] == cell[0]) & (trials["precision"] == cell[1])]
+
+
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those with numbers."""
+    return rows[rows["outcome"].map(lambda outcome: Outcome(outcome).measured).astype(bool)]
+
+
+def pairs_of(sides: Sides) -> pd.DataFrame:
+    """Trials that both sides have with the same seed and repeat; columns end in `_base` and `_candidate`."""
+    return sides[0].merge(sides[1], on=["seed", "repeat"], suffixes=("_base", "_candidate"))
+
+
+def varies(rows: pd.DataFrame, column: str) -> bool:
+    """Whether processes with the same seed differ in this column."""
+    return bool((rows.groupby("seed")[column].nunique(dropna=False) > 1).any())
+
+
+def obstacles(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Finding]:
+    """What keeps the numbers of a cell from being compared, or some of its trials from having any.
+
+    `ours` are all trials of the base, `theirs` of the candidate.
+    """
+    outcome = _outcome_finding(cell, ours, theirs)
+    if outcome is not None and outcome.verdict is not Verdict.NOT_MEASURED:
+        return [outcome]
+    found = [] if outcome is None else [outcome]
+    different = [] if ours.empty or theirs.empty else _setup_differences(ours, theirs)
+    if different:
+        found.append(Finding(*cell, "setup", Verdict.INCOMPARABLE, reasons=tuple(different)))
+    return found
+
+
+def _outcome_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding | None:
+    """A finding about the outcome alone, where not every trial of the candidate has numbers, or none of the base."""
+    if ours.empty or theirs.empty:
+        side = "base" if ours.empty else "candidate"
+        # A cell that vanished may hide a regression, so it is as loud as one that cannot be compared.
+        vanished = theirs.empty and not measured(ours).empty
+        broken = theirs[[Outcome(outcome).broken for outcome in theirs["outcome"]]]
+        if not broken.empty:
+            return Finding(*cell, "outcome", Verdict.FAILED, reasons=(_describe(broken), "the base has no such cell."))
+        verdict = Verdict.INCOMPARABLE if vanished else Verdict.NOT_MEASURED
+        return Finding(*cell, "outcome", verdict, reasons=(f"the {side} has no trial of this cell.",))
+    stopped = theirs.drop(measured(theirs).index)
+    had_numbers = not measured(ours).empty
+    if stopped.empty and had_numbers:
+        return None
+    if stopped.empty:
+        return Finding(*cell, "outcome", Verdict.IMPROVED, reasons=(f"it ran; before: {_describe(ours)}",))
+    worse = stopped[_has_numbers_in(ours, stopped) | (had_numbers & ~stopped["outcome"].isin(ours["outcome"]))]
+    if worse.empty:
+        # Nothing got worse, so nothing is alarmed; what stopped still has no numbers to compare.
+        share = "" if len(stopped) == len(theirs) else f"{len(stopped)} of {len(theirs)} trials, as before: "
+        was = () if set(stopped["outcome"]) <= set(ours["outcome"]) else (f"before: {_describe(ours)}",)
+        return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(share + _describe(stopped), *was))
+    diverged = (worse["outcome"] == Outcome.DIVERGED.value).any()
+    verdict = Verdict.REGRESSED if diverged else Verdict.FAILED
+    return Finding(*cell, "outcome", verdict, reasons=(_describe(worse), f"before: {_describe(ours)}"))
+
+
+def _has_numbers_in(base: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[bool]:
+    """For each row, whether the base's trial with the same seed and repeat has numbers."""
+    before = measured(base)
+    known = set(zip(before["seed"], before["repeat"], strict=True))
+    return pd.Series([pair in known for pair in zip(rows["seed"], rows["repeat"], strict=True)], rows.index, dtype=bool)
+
+
+def _describe(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    return row["outcome"] if pd.isna(row["reason"]) else f"{row['outcome']}: {row['reason']}"
+
+
+def _setup_differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    if set(ours["setup_sha256"]) == set(theirs["setup_sha256"]):
+        return []
+    before, after = json.loads(ours.iloc[0]["spec"]), json.loads(theirs.iloc[0]["spec"])
+    found = dict(_flat(before)), dict(_flat(after))
+    ignored = {"seed", "repeat", "timeout_seconds", "profile"}
+    return [
+        f"{key}: {found[0].get(key)} → {found[1].get(key)}"
+        for key in sorted(found[0].keys() | found[1].keys())
+        if found[0].get(key) != found[1].get(key) and key not in ignored
+    ]
+
+
+def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value

@@ -1,0 +1,231 @@
+"""Where a series of nights moved: change points, a night out of line, a slow drift. Pure functions of numbers.
+
+A series holds one number per night, the logarithm of a time; differences of it are relative changes. The library
+functions search and test (ruptures, scipy); what is ours is the joining, and it was chosen by measured error rates:
+docs/detectors.md has them beside those of other tools, `nox -s detectors` measures them again.
+
+Sources: kernel change-point detection with a linear kernel and the penalty 3 σ² ln n (Arlot, Celisse, Harchaoui 2019;
+ruptures.KernelCPD); winsorised means and their t-test (Dixon and Tukey 1968); the variance of a mean of AR(1) noise
+(Bayley and Hammersley 1946) with its correlation freed of its bias (Kendall 1954); Theil–Sen's slope (Sen 1968;
+scipy.stats.theilslopes).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import ruptures
+from scipy import ndimage, stats
+
+__all__ = ["ChangePoint", "Drift", "adjusted", "change_points", "confirmed", "drift", "out_of_line"]
+
+Series = npt.NDArray[np.float64]
+
+FEWEST_BEFORE = 8
+"""Nights at the old level without which nothing is known of its noise."""
+MOST_BEFORE = 30
+"""Nights that the old level is estimated from: older ones say less of it."""
+FEWEST_AFTER = 3
+"""Nights at the new level: one or two are a spike."""
+ALPHA = 0.004
+"""Of one candidate; divided by log2 of the length, for the place was chosen among that many."""
+CLIP = 1.7
+"""Standard deviations from the median at which a night's value is cut: a spike counts as much as any slow night."""
+CLEAR = 1.3
+"""Nearly all nights after a change stand so many standard deviations off the old level: two spikes are no change."""
+CONFIRMING = 1.7
+"""So far off the old level must the fresh run stand that confirms a change."""
+SUSPICIOUS = 2.0
+"""So far off the old level is a single night worth a fresh run."""
+RECENT = 7
+"""A change that began so few nights ago is looked for at every night: the segmentation is slow to see it."""
+WINDOW = 7
+"""Nights of the running median that spikes are cut against before the segmentation."""
+LARGEST_CORRELATION = 0.8
+SMALLEST_NOISE = 1e-4
+"""A floor for σ: ruptures refuses a penalty of 0, and no timer is that steady."""
+CONSISTENT = 1.4826
+"""Median absolute deviation to standard deviation, of normal noise."""
+DRIFT_NIGHTS = 60
+
+
+@dataclass(frozen=True)
+class ChangePoint:
+    """A lasting change of level."""
+
+    index: int
+    """The first night at the new level, most likely."""
+    first: int
+    last: int
+    """It was one of these nights: an approximate 95 % range."""
+    change: float
+    """Relative: 0.03 is 3 % slower."""
+    p: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A slow change over the last nights."""
+
+    change: float
+    """Relative, over all of them."""
+    low: float
+    high: float
+    """95 % interval."""
+    nights: int
+
+
+def adjusted(values: Sequence[float], anchor: Sequence[float]) -> list[float]:
+    """The series without what its same-night anchor explains: y − b (a − mean a).
+
+    b is the regression of first differences, held within 0 and 1. A regression of the code moves one difference only,
+    so it cannot teach b to hide it; an anchor that explains nothing gets b near 0 and costs nothing.
+    """
+    y, a = np.asarray(values, dtype=float), np.asarray(anchor, dtype=float)
+    dy, da = np.diff(y), np.diff(a)
+    spread = float(da @ da)
+    share = min(1.0, max(0.0, float(dy @ da) / spread)) if spread else 0.0
+    return [float(value) for value in y - share * (a - a.mean())]
+
+
+def change_points(values: Sequence[float], delta: float) -> list[ChangePoint]:
+    """Lasting changes of at least `delta`, oldest first.
+
+    Candidates come from an optimal segmentation, and from the last nights one by one; each is accepted only if a test
+    of its own, which knows of spikes and of correlated nights, finds it at a level that pays for the choice.
+    """
+    z = np.asarray(values, dtype=float)
+    if len(z) < FEWEST_BEFORE + FEWEST_AFTER:
+        return []
+    candidates = _segmentation(z)
+    found: list[ChangePoint] = []
+    start = 0
+    for index, end in zip(candidates, [*candidates[1:], len(z)], strict=False):
+        point = _tested(z, start, index, end, delta)
+        if point is not None:
+            found.append(point)
+            start = index
+    recent = range(max(start + FEWEST_BEFORE, len(z) - RECENT), len(z) - FEWEST_AFTER + 1)
+    late = [point for index in recent if (point := _tested(z, start, index, len(z), delta)) is not None]
+    return [*found, *([min(late, key=lambda point: point.p)] if late else [])]
+
+
+def confirmed(values: Sequence[float], delta: float) -> ChangePoint | None:
+    """The newest change for the worse that the runs before the last one show and the last one, a fresh one, confirms.
+
+    The last run stands at least half of the change, and clearly beyond the noise, above the old level.
+    """
+    points = change_points(values[:-1], delta)
+    if not points or points[-1].change <= 0:
+        return None
+    z = np.asarray(values, dtype=float)
+    before = z[max(0, points[-1].index - MOST_BEFORE) : points[-1].index]
+    above = z[-1] - float(np.median(before))
+    enough = max(CONFIRMING * _spread(before), math.log1p(points[-1].change) / 2.0)
+    return points[-1] if above >= enough else None
+
+
+def out_of_line(values: Sequence[float]) -> float | None:
+    """How far the last night stands above those before it, relative; None where it does not stand out.
+
+    One night proves nothing: it is worth a fresh run.
+    """
+    before, last = np.asarray(values[-1 - MOST_BEFORE : -1], dtype=float), float(values[-1])
+    if len(before) < FEWEST_BEFORE:
+        return None
+    above = last - float(np.median(before))
+    return math.expm1(above) if above > SUSPICIOUS * _spread(before) else None
+
+
+def drift(values: Sequence[float], delta: float) -> Drift | None:
+    """A slow change over the last nights that no single step shows; None where there is none of at least `delta`."""
+    z = np.asarray(values[-DRIFT_NIGHTS:], dtype=float)
+    if len(z) < 2 * FEWEST_BEFORE:
+        return None
+    nights = len(z) - 1
+    slope, _, low, high = (float(value) for value in stats.theilslopes(z, np.arange(len(z)), alpha=0.95))
+    if low <= 0.0 <= high or abs(slope * nights) < math.log1p(delta):
+        return None
+    return Drift(math.expm1(slope * nights), math.expm1(low * nights), math.expm1(high * nights), len(z))
+
+
+def _noise(z: Series) -> float:
+    """σ of one night, from first differences: a level shift touches one of them only."""
+    steps = np.diff(z)
+    return max(CONSISTENT * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2.0), SMALLEST_NOISE)
+
+
+def _segmentation(z: Series) -> list[int]:
+    """Where the optimal piecewise constant curve jumps, spikes cut off."""
+    sigma = _noise(z)
+    centre = ndimage.median_filter(z, size=WINDOW, mode="nearest")
+    cut = np.clip(z, centre - 2.5 * sigma, centre + 2.5 * sigma)
+    search = ruptures.KernelCPD(kernel="linear", min_size=FEWEST_AFTER).fit(cut.reshape(-1, 1))
+    return [int(index) for index in search.predict(pen=3.0 * sigma**2 * math.log(len(z)))[:-1]]
+
+
+def _tested(z: Series, start: int, index: int, end: int, delta: float) -> ChangePoint | None:
+    """The candidate as a change point, where it is accepted. `start` is the last accepted one."""
+    before = z[start:index][-MOST_BEFORE:] if index - start >= FEWEST_BEFORE else z[max(0, index - MOST_BEFORE) : index]
+    after = z[index:end]
+    if len(before) < FEWEST_BEFORE or len(after) < FEWEST_AFTER:
+        return None
+    old = _cut(before, _spread(before))
+    sigma = max(float(old.std(ddof=1)), SMALLEST_NOISE)
+    new = _cut(after, sigma)
+    change = float(new.mean() - old.mean())
+    off = np.sort(math.copysign(1.0, change) * (after - np.median(before)))
+    stray = 0 if len(after) == FEWEST_AFTER else max(1, len(after) // 4)
+    if abs(change) < math.log1p(delta) or off[stray] < CLEAR * sigma:
+        return None
+    p = _p_value(old, new)
+    if p > ALPHA / math.log2(len(z)):
+        return None
+    first, last = _range(z, start, index, end)
+    return ChangePoint(index, first, last, math.expm1(change), p)
+
+
+def _p_value(old: Series, new: Series) -> float:
+    """Of the difference of two winsorised means in AR(1) noise, two-sided."""
+    rest = np.concatenate([old - old.mean(), new - new.mean()])
+    squares, count = float(rest @ rest), len(rest)
+    raw = float(rest[1:] @ rest[:-1]) / max(squares, SMALLEST_NOISE**2)
+    phi = min(LARGEST_CORRELATION, max(0.0, (raw + 1.0 / count) / (1.0 - 4.0 / count)))  # Kendall's correction
+    variance = max(squares / (count - 2), SMALLEST_NOISE**2)
+    error = math.sqrt(variance * (_of_mean(len(old), phi) + _of_mean(len(new), phi)))
+    freedom = max(3.0, (count - 2) * (1.0 - phi) / (1.0 + phi))
+    return 2.0 * float(stats.t.sf(abs(float(new.mean() - old.mean())) / error, freedom))
+
+
+def _of_mean(count: int, phi: float) -> float:
+    """Variance of the mean of so many AR(1) values, in units of one value's."""
+    lags = np.arange(1, count)
+    return float(count + 2.0 * np.sum((count - lags) * phi**lags)) / count**2
+
+
+def _spread(values: Series) -> float:
+    """Robust standard deviation."""
+    return max(CONSISTENT * float(np.median(np.abs(values - np.median(values)))), SMALLEST_NOISE)
+
+
+def _cut(values: Series, sigma: float) -> Series:
+    centre = float(np.median(values))
+    return np.clip(values, centre - CLIP * sigma, centre + CLIP * sigma)
+
+
+def _range(z: Series, start: int, index: int, end: int) -> tuple[int, int]:
+    """First and last night at which the change may have happened: a profile log-likelihood within 2 of the best."""
+    places = range(max(start + 1, 1), end)
+    costs = {place: _cost(z[start:place]) + _cost(z[place:end]) for place in places}
+    best = costs[index]
+    variance = max(best / max(1, end - start - 2), SMALLEST_NOISE**2)
+    near = [place for place in places if (costs[place] - best) / (2.0 * variance) <= 2.0]
+    return min(near), max(near)
+
+
+def _cost(part: Series) -> float:
+    return float(((part - part.mean()) ** 2).sum()) if len(part) else 0.0

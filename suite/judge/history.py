@@ -1,0 +1,221 @@
+"""What the nights say of each series: steady, suspect, regressed, acknowledged, fixed, improved, drifting.
+
+A change is called a regression only if a lasting change point is accepted and a fresh run after it confirms it, and
+only where a same-night anchor stands beside the series: history alone cannot tell a machine's mood from a slower
+program (measured in docs/detectors.md), so without one the strongest word is `suspect`. Statistics are in `changes.py`.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from suite.decode import DecodeError, decode, encode
+from suite.errors import DamagedResults, UsageError
+from suite.files import unwritable
+from suite.judge.changes import (
+    FEWEST_AFTER,
+    FEWEST_BEFORE,
+    ChangePoint,
+    adjusted,
+    change_points,
+    confirmed,
+    drift,
+    out_of_line,
+)
+from suite.judge.nights import Night, Series
+from suite.judge.stochastic import DELTA
+
+__all__ = ["Acknowledgement", "State", "Trend", "acknowledge", "acknowledgements", "trend_of"]
+
+_DECIDES = "a fresh run decides (`ampmark history --confirm`)"
+FEWEST_NIGHTS = FEWEST_BEFORE + FEWEST_AFTER
+
+
+class State(enum.StrEnum):
+    """The answer for one series."""
+
+    REGRESSED = "regressed"
+    SUSPECT = "suspect"
+    """Out of line once, or without an anchor: a fresh run, or an anchor, decides."""
+    DRIFTING = "drifting"
+    ACKNOWLEDGED = "acknowledged"
+    """A regression that somebody accepted, with a reason; the series begins anew there."""
+    FIXED = "fixed"
+    IMPROVED = "improved"
+    STEADY = "steady"
+    TOO_SHORT = "too short"
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Somebody accepts a new level: one line of results/acknowledged.jsonl."""
+
+    workload: str
+    precision: str
+    setup_sha256: str
+    run: str
+    """The first at the new level."""
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """What one series says."""
+
+    workload: str
+    precision: str
+    state: State
+    nights: int
+    """In the segment that was judged: since the environment last changed, or a level was acknowledged."""
+    anchored: bool
+    change: float | None = None
+    """Relative; 0.03 is 3 % slower."""
+    p: float | None = None
+    first_run: str | None = None
+    last_run: str | None = None
+    """The change came with one of the runs from the first to the last."""
+    commits: tuple[str | None, str | None] | None = None
+    """Last one known to be before the change, and the first one known to be after it."""
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> str:
+        """`workload × precision`."""
+        return f"{self.workload} × {self.precision}"
+
+
+def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta: float = DELTA) -> Trend:
+    """Judge one series."""
+    nights, accepted, notes = _segment(series, acknowledged)
+    anchored = bool(nights) and all(night.anchor is not None for night in nights)
+    trend = Trend(series.workload, series.precision, State.STEADY, len(nights), anchored, reasons=notes)
+    if len(nights) < FEWEST_NIGHTS:
+        few = f"{len(nights)} nights since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
+        return replace(trend, state=State.ACKNOWLEDGED if accepted else State.TOO_SHORT, reasons=(*notes, few))
+    values = [night.value for night in nights]
+    if anchored:
+        values = adjusted(values, [night.anchor for night in nights if night.anchor is not None])
+    trend = _judged(trend, nights, values, delta)
+    if accepted and trend.state is State.STEADY:
+        return replace(trend, state=State.ACKNOWLEDGED)
+    return trend
+
+
+def _segment(
+    series: Series, acknowledged: Sequence[Acknowledgement]
+) -> tuple[tuple[Night, ...], bool, tuple[str, ...]]:
+    """The nights that are judged: of the newest environment, from the last acknowledged level on."""
+    nights = series.nights
+    notes: list[str] = []
+    changes = [i for i in range(1, len(nights)) if nights[i].fingerprint != nights[i - 1].fingerprint]
+    if changes:
+        notes.append(f"the environment changed with run {nights[changes[-1]].run}; earlier nights are another segment")
+        nights = nights[changes[-1] :]
+    ours = [
+        item
+        for item in acknowledged
+        if (item.workload, item.precision, item.setup_sha256)
+        == (series.workload, series.precision, series.setup_sha256)
+    ]
+    places = {night.run: place for place, night in enumerate(nights)}
+    last = max((item for item in ours if item.run in places), key=lambda item: places[item.run], default=None)
+    if last is None:
+        return nights, False, tuple(notes)
+    notes.append(f"the level since run {last.run} was acknowledged: {last.reason}")
+    return nights[places[last.run] :], True, tuple(notes)
+
+
+def _judged(trend: Trend, nights: Sequence[Night], values: Sequence[float], delta: float) -> Trend:
+    rise = confirmed(values, delta)
+    if rise is not None:
+        found = _with_point(trend, nights, rise)
+        return _alarm(found, State.REGRESSED, f"slower since run {nights[rise.index].run}, most likely, and confirmed")
+    points = change_points(values, delta)
+    if points:
+        return _of_points(trend, nights, points, delta)
+    above = out_of_line(values)
+    if above is not None:
+        alone = replace(trend, change=above, first_run=nights[-1].run, last_run=nights[-1].run)
+        return _alarm(alone, State.SUSPECT, f"one night is out of line, {above:+.1%}; {_DECIDES}")
+    slow = drift(values, delta)
+    if slow is not None and slow.change > 0:
+        what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
+        return replace(trend, state=State.DRIFTING, change=slow.change, reasons=(*trend.reasons, what))
+    return trend
+
+
+def _of_points(trend: Trend, nights: Sequence[Night], points: Sequence[ChangePoint], delta: float) -> Trend:
+    last = points[-1]
+    found = _with_point(trend, nights, last)
+    if last.change > 0:
+        return _alarm(found, State.SUSPECT, f"slower since run {nights[last.index].run}, most likely; {_DECIDES}")
+    rises = [point for point in points[:-1] if point.change > 0]
+    if rises and abs((1 + rises[-1].change) * (1 + last.change) - 1) <= delta:
+        slow = nights[rises[-1].index].run
+        return replace(found, state=State.FIXED, reasons=(*trend.reasons, f"it was slower since run {slow}"))
+    return replace(found, state=State.IMPROVED)
+
+
+def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint) -> Trend:
+    return replace(
+        trend,
+        change=point.change,
+        p=point.p,
+        first_run=nights[point.first].run,
+        last_run=nights[point.last].run,
+        commits=(nights[max(0, point.first - 1)].commit, nights[point.last].commit),
+    )
+
+
+def _alarm(trend: Trend, state: State, reason: str) -> Trend:
+    if trend.anchored or state is not State.REGRESSED:
+        return replace(trend, state=state, reasons=(*trend.reasons, reason))
+    alone = "no anchor was run, so it may be the machine: `ampmark run --anchor NAME` tells"
+    return replace(trend, state=State.SUSPECT, reasons=(*trend.reasons, reason, alone))
+
+
+def acknowledge(results: Path, series: Series, trend: Trend, reason: str) -> Acknowledgement:
+    """Accept the level that a series has reached.
+
+    Raises:
+        UsageError: there is nothing to acknowledge, or no reason.
+        UnwritableResults: the line cannot be written.
+    """
+    if not reason.strip():
+        raise UsageError("--reason is empty; say why the new level is accepted.")
+    if trend.state not in (State.REGRESSED, State.SUSPECT, State.DRIFTING) or trend.first_run is None:
+        raise UsageError(
+            f"{series.cell} is {trend.state}; only a regression or a suspect with a beginning is accepted."
+        )
+    made = Acknowledgement(
+        series.workload,
+        series.precision,
+        series.setup_sha256,
+        trend.last_run or trend.first_run,
+        reason,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    try:
+        with (results / "acknowledged.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(encode(made)) + "\n")
+    except OSError as error:
+        raise unwritable(results, error) from error
+    return made
+
+
+def acknowledgements(results: Path) -> list[Acknowledgement]:
+    """Every accepted level, oldest first."""
+    path = results / "acknowledged.jsonl"
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [decode(Acknowledgement, json.loads(line), str(path)) for line in lines if line.strip()]
+    except (OSError, ValueError, DecodeError) as error:
+        raise DamagedResults(f"{path} is damaged ({error}); restore it from a copy.") from error

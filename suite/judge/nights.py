@@ -1,0 +1,137 @@
+"""Stored runs as series: one night per run, one series per cell, setup and hardware."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from suite.anchor import read_note
+from suite.columns import TRIAL_COLUMNS
+from suite.companions import anchor_folder
+from suite.files import check_sha256, read_parquet
+from suite.judge.calibration import Calibration
+from suite.judge.cells import Cell, measured
+from suite.judge.stochastic import ESTIMATORS
+from suite.store import RunInfo, list_runs
+
+__all__ = ["HARDWARE", "Night", "Series", "series_of"]
+
+_COLUMNS = (
+    *("run", "workload", "precision", "seed", "repeat", "outcome", "deterministic", "setup_sha256", "cautions"),
+    *ESTIMATORS.values(),
+)
+
+HARDWARE = ("device_name", "device_memory_bytes", "compute_capability", "mig", "cpu", "cpu_count", "threads")
+"""Fields of the environment that make it another machine, and another series; any other one is another segment."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """One run's measure of one cell."""
+
+    run: str
+    at: str
+    """When the run began, UTC."""
+    commit: str | None
+    fingerprint: str
+    value: float
+    """Logarithm of the step's seconds: the mean over the processes."""
+    processes: int
+    anchor: float | None = None
+    """The same of the anchor that was run in turn with it."""
+    disturbed: bool = False
+    """Whether a trial of the cell carries a caution."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The nights of one cell on one machine, oldest first."""
+
+    workload: str
+    precision: str
+    setup_sha256: str
+    estimator: str
+    nights: tuple[Night, ...]
+
+    @property
+    def cell(self) -> str:
+        """`workload × precision`."""
+        return f"{self.workload} × {self.precision}"
+
+
+def series_of(results: Path, calibration: Calibration, like: RunInfo | None = None) -> list[Series]:
+    """Every series on the machine of `like`, by default of the newest run; unfinished runs are left out.
+
+    A cell's setup is the newest one's: other sizes are another series.
+    """
+    runs = [info for info in list_runs(results) if info.sealed_at is not None]
+    if not runs:
+        return []
+    machine = _hardware(like or runs[-1])
+    nights: dict[Cell, list[tuple[str, Night]]] = {}
+    for info in runs:
+        if _hardware(info) == machine:
+            for cell, setup, night in _nights(results / "runs" / info.run, info, calibration):
+                nights.setdefault(cell, []).append((setup, night))
+    found = []
+    for cell, pairs in nights.items():
+        newest = pairs[-1][0]
+        estimator = calibration.estimator_of(cell) or "median"
+        kept = tuple(night for setup, night in pairs if setup == newest)
+        found.append(Series(*cell, newest, estimator, kept))
+    return found
+
+
+def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[Cell, str, Night]]:
+    rows = _timed(folder, info)
+    anchors = _anchor_values(folder, calibration)
+    found = []
+    for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False):
+        cell = str(workload), str(precision)
+        night = Night(
+            run=info.run,
+            at=info.created_at,
+            commit=info.environment.git_commit,
+            fingerprint=info.fingerprint,
+            value=_level(group, cell, calibration),
+            processes=len(group),
+            anchor=anchors.get((*cell, str(setup))),
+            disturbed=bool((group["cautions"] != "[]").any()),
+        )
+        found.append((cell, str(setup), night))
+    return found
+
+
+def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
+    path = folder / "trials.parquet"
+    check_sha256(path, (info.files or {})["trials.parquet"])
+    rows = measured(read_parquet(path, {name: TRIAL_COLUMNS[name] for name in _COLUMNS}))
+    return rows[~rows["deterministic"].fillna(value=False)].dropna(subset=["step_seconds_median"])
+
+
+def _anchor_values(folder: Path, calibration: Calibration) -> dict[tuple[str, str, str], float]:
+    if read_note(folder) is None:
+        return {}
+    home = anchor_folder(folder)
+    frames = [_timed(home / "runs" / info.run, info) for info in list_runs(home) if info.sealed_at is not None]
+    if not frames:
+        return {}
+    rows = pd.concat(frames, ignore_index=True)
+    return {
+        (str(workload), str(precision), str(setup)): _level(group, (str(workload), str(precision)), calibration)
+        for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False)
+    }
+
+
+def _level(rows: pd.DataFrame, cell: Cell, calibration: Calibration) -> float:
+    column = ESTIMATORS[calibration.estimator_of(cell) or "median"]
+    values: Sequence[float] = [math.log(float(value)) for value in rows[column]]
+    return math.fsum(values) / len(values)
+
+
+def _hardware(info: RunInfo) -> tuple[object, ...]:
+    return tuple(getattr(info.environment, name) for name in HARDWARE)

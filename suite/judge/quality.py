@@ -1,0 +1,172 @@
+"""Held-out quality: paired by seed, tested for a loss beyond a margin and for equivalence within it.
+
+The unit is the seed: processes of one seed repeat each other or differ by the order of additions, and are averaged.
+The margin is in the metric's own unit: 1.5 standard deviations between seeds, frozen by `ampmark calibrate` or else
+taken from the base's own seeds (what a seed alone moves is as large as many claimed gains: Bouthillier et al., MLSys
+2021, arXiv:2103.03098).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import pandas as pd
+
+from suite.judge.cells import Cell, Sides, measured, rows_of
+from suite.judge.findings import Finding, MetricClass, PrecisionQuality, Verdict
+from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
+from suite.judge.stochastic import decide
+from suite.store import Run
+
+__all__ = ["MARGIN_SHARE", "Margins", "against_fp32", "judge_quality", "seed_values"]
+
+MARGIN_SHARE = 1.5
+"""Standard deviations between seeds that a margin is worth."""
+SEEDS_FOR_MARGIN = 5
+"""Fewer give no usable margin."""
+
+Margins = Callable[[Cell], float | None]
+"""The frozen margin of a cell, in its metric's unit; None where there is none."""
+
+
+def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margins) -> list[Finding]:
+    """One finding per cell that has a quality on both sides."""
+    pairs = {cell: _pair(*sides) for cell, sides in cells.items()}
+    known = {cell: pair for cell, pair in pairs.items() if pair is not None}
+    margins = {cell: margin_of(cell) or _own_margin(pair) for cell, pair in known.items()}
+    results = {
+        cell: compare(pair.before, pair.after, margins[cell] or 0.0, paired=True) for cell, pair in known.items()
+    }
+    family = {cell: r.p for cell, r in results.items() if r.p is not None and margins[cell] is not None}
+    adjusted = dict(zip(family, adjust(list(family.values())), strict=True))
+    return [
+        _finding(cell, known[cell], results[cell], margins[cell], adjusted.get(cell), levels, len(family))
+        for cell in known
+    ]
+
+
+def against_fp32(run: Run, margin_of: Margins = lambda cell: None) -> list[PrecisionQuality]:
+    """Every precision's quality against float32's in the same run: worse, better, equivalent, or undecided."""
+    levels, found = Levels(), []
+    ordered = sorted({(spec.workload, spec.precision) for spec in run.info.plan.trials})
+    for workload, cells in groupby(ordered, key=lambda cell: cell[0]):
+        reference = measured(rows_of(run, (workload, "fp32")))
+        for cell in cells:
+            pair = _pair(reference, measured(rows_of(run, cell))) if cell[1] != "fp32" else None
+            if pair is not None:
+                margin = margin_of((workload, "fp32")) or _own_margin(pair)
+                found.append(_conclusion(cell, pair, margin, levels))
+    return found
+
+
+def seed_values(rows: pd.DataFrame) -> pd.Series[float]:
+    """The quality by seed, the mean over the processes of each."""
+    known = rows.dropna(subset=["quality"])
+    return known.groupby("seed")["quality"].mean()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Equal seeds on both sides, turned so that more is worse."""
+
+    metric: str
+    before: list[float]
+    after: list[float]
+    sign: float
+    """-1 where higher is better."""
+
+
+def _pair(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Pair | None:
+    ours, theirs = ours.dropna(subset=["quality"]), theirs.dropna(subset=["quality"])
+    if ours.empty or theirs.empty or set(ours["quality_metric"]) != set(theirs["quality_metric"]):
+        return None
+    sign = -1.0 if bool(ours.iloc[0]["quality_higher_is_better"]) else 1.0
+    both = pd.concat([seed_values(ours), seed_values(theirs)], axis=1, join="inner", keys=["before", "after"])
+    if both.empty:
+        return None
+    before, after = ([sign * float(value) for value in both[side]] for side in ("before", "after"))
+    return _Pair(str(ours.iloc[0]["quality_metric"]), before, after, sign)
+
+
+def _own_margin(pair: _Pair) -> float | None:
+    if len(pair.before) < SEEDS_FOR_MARGIN:
+        return None
+    return MARGIN_SHARE * float(pd.Series(pair.before).std(ddof=1)) or None
+
+
+def _finding(
+    cell: Cell,
+    pair: _Pair,
+    result: Comparison,
+    margin: float | None,
+    p_adjusted: float | None,
+    levels: Levels,
+    family: int,
+) -> Finding:
+    seeds = len(pair.before)
+    finding = Finding(
+        *cell,
+        f"quality ({pair.metric})",
+        Verdict.INCONCLUSIVE,
+        MetricClass.QUALITY,
+        base=pair.sign * sum(pair.before) / seeds,
+        candidate=pair.sign * sum(pair.after) / seeds,
+        change=result.difference,
+        low=result.low,
+        high=result.high,
+        low90=result.low90,
+        high90=result.high90,
+        limit=margin,
+        p=result.p,
+        test="paired t over seeds",
+        values_base=tuple(pair.sign * value for value in pair.before),
+        values_candidate=tuple(pair.sign * value for value in pair.after),
+        processes_base=seeds,
+        processes_candidate=seeds,
+    )
+    if pair.before == pair.after:
+        return replace(finding, verdict=Verdict.UNCHANGED, test="equality under equal seeds")
+    if margin is None:
+        few = (
+            f"{seeds} seed{'s' * (seeds > 1)} and no margin: give at least {SEEDS_FOR_MARGIN} with --seeds, "
+            "or freeze a margin with `ampmark calibrate`"
+        )
+        return replace(finding, reasons=(few,))
+    verdict, reasons = decide(result, margin, p_adjusted, levels)
+    if reasons:
+        reasons = (f"{seeds} seed{'s' * (seeds > 1)}; at least {FEWEST} are needed (5 are usual)",)
+    finding = replace(finding, verdict=verdict, reasons=reasons, p_adjusted=p_adjusted)
+    if p_adjusted is None:
+        return finding
+    level = levels.required(family)
+    undecided = verdict is Verdict.INCONCLUSIVE
+    return replace(
+        finding,
+        family=family,
+        minimum_detectable=minimum_detectable(result, level, margin),
+        runs_to_decide=runs_to_decide(result, level, margin, levels.equivalence) if undecided else None,
+    )
+
+
+def _conclusion(cell: Cell, pair: _Pair, margin: float | None, levels: Levels) -> PrecisionQuality:
+    result = compare(pair.before, pair.after, margin or 0.0, paired=True)
+    said = PrecisionQuality(
+        *cell,
+        pair.metric,
+        "undecided",
+        result.difference,
+        result.low90,
+        result.high90,
+        margin,
+        len(pair.before),
+    )
+    if pair.before == pair.after:
+        return replace(said, conclusion="equivalent")
+    if margin is None or result.p is None:
+        few = f"{len(pair.before)} seeds; {SEEDS_FOR_MARGIN} give a margin, or `ampmark calibrate` does"
+        return replace(said, reason=few)
+    verdict, _ = decide(result, margin, result.p, levels)
+    words = {Verdict.REGRESSED: "worse", Verdict.IMPROVED: "better", Verdict.UNCHANGED: "equivalent"}
+    return replace(said, conclusion=words.get(verdict, "undecided"))
