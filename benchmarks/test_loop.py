@@ -6,9 +6,9 @@ pytest-benchmark's `extra_info`. A percent of a step of ten milliseconds needs h
 where a model lies in memory moves its ratio by a percent either way: the median over several models counts.
 
 All four clip, as most training does, so the gradient norm, from which "0 overflows" is known, is work that the bare
-loop does too. A workload that does not clip pays for it: 0.14 ms or 1.0 ± 0.3 % of the ResNet's step on an Intel Xeon at
-2.6 GHz (18 models, torch 2.14.1), when quick's ResNet did not clip yet. The bf16 LSTM is left out: most CPUs emulate
-it, at a step so long that nothing shows.
+loop does too. A workload that does not clip pays for it: 0.14 ms or 1.0 ± 0.3 % of the ResNet's step on an Intel Xeon
+at 2.6 GHz (18 models, torch 2.14.1), when quick's ResNet did not clip yet. The bf16 LSTM is left out: most CPUs
+emulate it, at a step so long that nothing shows.
 """
 
 from __future__ import annotations

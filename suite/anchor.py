@@ -8,7 +8,6 @@ that every version reads: a stored run.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -17,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import suite
-from suite.companions import anchor_folder
-from suite.decode import decode, encode
+from suite.companions import anchor_folder, read_note
 from suite.errors import AnchorFailed, UsageError
-from suite.files import write_atomically
 from suite.judge.baseline import Approval, find
 from suite.spec import Plan, TrialSpec
 from suite.store import Run
 
-__all__ = ["Anchor", "AnchorNote", "again", "blocks", "prepare", "read_note", "run_block", "write_note"]
+__all__ = ["Anchor", "again", "blocks", "prepare", "run_block"]
 
 _CALL = "from suite.cli import main; main()"
 _PROBE = "import suite, sys; sys.stdout.write(suite.__file__)"
@@ -45,18 +42,6 @@ class Anchor:
     """A folder that goes before all else on Python's path; None where the Python has its own ampmark."""
     cells: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class AnchorNote:
-    """anchor.json in the folder of a run: which baseline was run again, and what became of it."""
-
-    baseline: str
-    base_run: str
-    own_python: bool = False
-    """Whether an environment of its own had the code (`--anchor-python`)."""
-    reason: str | None = None
-    """Why there are fewer blocks than planned."""
 
 
 def prepare(approval: Approval, base: Run, plan: Plan, home: Path, python: str | None = None) -> Anchor:
@@ -119,19 +104,6 @@ def run_block(anchor: Anchor, folder: Path, trials: Sequence[TrialSpec]) -> None
         raise AnchorFailed(
             f"the anchor's code ended with status {ended.returncode}: {words[-1] if words else 'it was silent'}"
         )
-
-
-def write_note(folder: Path, note: AnchorNote) -> None:
-    """Keep anchor.json."""
-    write_atomically(folder / "anchor.json", json.dumps(encode(note), indent=1).encode())
-
-
-def read_note(folder: Path) -> AnchorNote | None:
-    """What anchor.json says; None where the run has no anchor."""
-    path = folder / "anchor.json"
-    if not path.exists():
-        return None
-    return decode(AnchorNote, json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def _arguments(anchor: Anchor, home: Path, trials: Sequence[TrialSpec]) -> list[str]:

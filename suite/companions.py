@@ -7,18 +7,43 @@ ordinary sealed run; here they are put together.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.spec import TrialSpec
+from suite.decode import DecodeError, decode, encode
+from suite.errors import DamagedResults
+from suite.files import write_atomically
+from suite.spec import Plan, TrialSpec
 from suite.store import Run, list_runs, load_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["anchor_folder", "anchor_of", "looks_of", "topup_folder", "whole"]
+__all__ = [
+    "AnchorNote",
+    "anchor_folder",
+    "anchor_of",
+    "looks_of",
+    "read_note",
+    "topup_folder",
+    "whole",
+    "write_note",
+]
+
+
+@dataclass(frozen=True)
+class AnchorNote:
+    """anchor.json in the folder of a run: which baseline was run again, and what became of it."""
+
+    baseline: str
+    base_run: str
+    own_python: bool = False
+    """Whether an environment of its own had the code (`--anchor-python`)."""
+    reason: str | None = None
+    """Why there are fewer blocks than planned."""
 
 
 def anchor_folder(run: Path) -> Path:
@@ -71,7 +96,7 @@ def _nested(results: Path) -> list[Run]:
     return [load_run(results / "runs" / info.run) for info in list_runs(results) if info.sealed_at is not None]
 
 
-def _plan(looks: Sequence[Run]):  # type: ignore[no-untyped-def]
+def _plan(looks: Sequence[Run]) -> Plan:
     trials: tuple[TrialSpec, ...] = tuple(spec for look in looks for spec in look.info.plan.trials)
     return replace(looks[0].info.plan, trials=trials)
 
@@ -80,3 +105,19 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+
+
+def write_note(folder: Path, note: AnchorNote) -> None:
+    """Keep anchor.json."""
+    write_atomically(folder / "anchor.json", json.dumps(encode(note), indent=1).encode())
+
+
+def read_note(folder: Path) -> AnchorNote | None:
+    """What anchor.json says; None where the run has no anchor."""
+    path = folder / "anchor.json"
+    if not path.exists():
+        return None
+    try:
+        return decode(AnchorNote, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, DecodeError) as error:
+        raise DamagedResults(f"{path} is damaged ({error}); restore it from a copy or delete the run.") from error

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from suite import runner, store
-from suite.anchor import Anchor, AnchorNote, blocks, run_block, write_note
+from suite.anchor import Anchor, blocks, run_block
+from suite.companions import AnchorNote, write_note
 from suite.errors import AnchorFailed
 from suite.runner import AnchorBlock, Event, Finished, Machine
 from suite.spec import TrialSpec

@@ -41,8 +41,9 @@ ALLOWED = {
     "suite.runner": "suite.decode suite.errors suite.process suite.record suite.spec",
     "suite.doctor": "suite.checks suite.decode suite.errors suite.home suite.runner suite.variables",
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
-    "suite.judge": "suite.decode suite.errors suite.files suite.record suite.store suite.judge "
-    "numpy pandas scipy statsmodels",
+    "suite.companions": "suite.decode suite.errors suite.files suite.spec suite.store pandas",
+    "suite.judge": "suite.columns suite.companions suite.decode suite.errors suite.files suite.record suite.store "
+    "suite.judge numpy pandas ruptures scipy statsmodels",
     "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows "
     "suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
@@ -56,8 +57,10 @@ ALLOWED = {
 OUTER = {
     "suite",
     "suite.__main__",
+    "suite.anchor",
     "suite.api",
     "suite.cli",
+    "suite.execution",
     "suite.terminal",
 }
 

@@ -90,7 +90,7 @@ def calibrate(
 
 def _measure_again(place: Home) -> None:
     """A fresh run of the suspects, with the anchor that the newest run had."""
-    from suite.anchor import read_note
+    from suite.companions import read_note
     from suite.judge.followed import newest_run, suspects
 
     cells = set(suspects(place.results))

@@ -31,15 +31,15 @@ MOST_BEFORE = 30
 """Nights that the old level is estimated from: older ones say less of it."""
 FEWEST_AFTER = 3
 """Nights at the new level: one or two are a spike."""
-ALPHA = 0.004
+ALPHA = 0.0015
 """Of one candidate; divided by log2 of the length, for the place was chosen among that many."""
 CLIP = 1.7
 """Standard deviations from the median at which a night's value is cut: a spike counts as much as any slow night."""
 CLEAR = 1.3
 """Nearly all nights after a change stand so many standard deviations off the old level: two spikes are no change."""
-CONFIRMING = 1.7
+CONFIRMING = 1.5
 """So far off the old level must the fresh run stand that confirms a change."""
-SUSPICIOUS = 2.0
+SUSPICIOUS = 1.7
 """So far off the old level is a single night worth a fresh run."""
 RECENT = 7
 """A change that began so few nights ago is looked for at every night: the segmentation is slow to see it."""

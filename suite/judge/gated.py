@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from suite.anchor import read_note
-from suite.companions import anchor_of, looks_of, whole
+from suite.companions import anchor_of, looks_of, read_note, whole
 from suite.judge.baseline import Approval, find
 from suite.judge.calibration import Calibration, calibration_for
 from suite.judge.cells import Cell

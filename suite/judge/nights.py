@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from suite.anchor import read_note
 from suite.columns import TRIAL_COLUMNS
-from suite.companions import anchor_folder
+from suite.companions import anchor_folder, read_note
 from suite.files import check_sha256, read_parquet
 from suite.judge.calibration import Calibration
 from suite.judge.cells import Cell, measured

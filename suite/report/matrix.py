@@ -11,7 +11,7 @@ from suite.judge.findings import Finding, Verdict
 from suite.record import Outcome
 from suite.report import numbers
 from suite.report.cells import REFERENCE, TF32, Cell, Grid, Row, memory_layer, quality_differences, speed_ratio
-from suite.report.regressions import METRICS
+from suite.report.regressions import METRICS, change_words
 from suite.report.signs import CAUTION, NOT_PLANNED, Sign, outcome_sign, verdict_sign
 from suite.report.statements import caution_words
 from suite.report.text import shorten
@@ -114,8 +114,7 @@ def _worth_a_line(finding: Finding) -> bool:
 
 
 def _judgement(finding: Finding) -> Judgement:
-    size = numbers.change(finding.change) if finding.change is not None else ""
-    text = f"{size} {numbers.interval(finding.low, finding.high)}".strip()
+    text = change_words(finding)
     if finding.verdict is not Verdict.UNCHANGED and finding.reasons:
         text += f"; {shorten(finding.reasons[0], 90)}"
     elif finding.verdict is Verdict.INCONCLUSIVE and finding.minimum_detectable is not None:

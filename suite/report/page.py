@@ -19,10 +19,18 @@ from suite.report.gaps import gap_table
 from suite.report.headline import headline, incomplete
 from suite.report.machine import data_table, environment_table, plan_table
 from suite.report.matrix import build_matrix
-from suite.report.regressions import HEAD, FindingRow, alarm_sentence, finding_rows, thresholds, worst_first
+from suite.report.regressions import (
+    HEAD,
+    FindingRow,
+    alarm_sentence,
+    finding_rows,
+    quality_sentences,
+    thresholds,
+    worst_first,
+)
 from suite.report.summary import summary_markdown
 from suite.report.templating import templates
-from suite.report.text import shorten
+from suite.report.text import clean, shorten
 from suite.report.traces import Traces
 from suite.report.workload_section import workload_section
 from suite.store import Run
@@ -39,6 +47,7 @@ class Comparison:
     """The section about what changed."""
 
     sentence: str
+    warnings: tuple[str, ...]
     thresholds: str
     head: tuple[str, ...]
     loud: tuple[FindingRow, ...]
@@ -100,6 +109,7 @@ def _own_profile(run: Run) -> str | None:
 def _comparison(verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:
     return Comparison(
         sentence=alarm_sentence(verdicts),
+        warnings=tuple(map(clean, (*verdicts.warnings, *quality_sentences(verdicts)))),
         thresholds=thresholds(verdicts),
         head=HEAD,
         loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET])),

@@ -5,21 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suite.judge.findings import ORDER, Finding, Verdict, Verdicts
+from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
 from suite.report import numbers
 from suite.report.signs import Sign, verdict_sign
 from suite.report.text import anchor
 
-__all__ = ["HEAD", "METRICS", "FindingRow", "alarm_sentence", "finding_rows", "thresholds", "worst_first"]
+__all__ = [
+    "HEAD",
+    "METRICS",
+    "FindingRow",
+    "alarm_sentence",
+    "change_words",
+    "detectable_words",
+    "finding_rows",
+    "quality_sentences",
+    "thresholds",
+    "worst_first",
+]
 
 METRICS = {
     "step_seconds": "step time",
     "peak_allocated_bytes": "peak allocated memory",
     "overflow_steps": "overflowing steps",
+    "peak_rss_bytes": "peak resident memory",
+    "losses_sha256": "losses, bit for bit",
+    "loss_scale": "settled loss scale",
     "outcome": "outcome",
     "setup": "setup",
 }
-_EXACT = ("peak_allocated_bytes", "overflow_steps", "outcome", "setup")
+_EXACT = (MetricClass.EXACT, MetricClass.OUTCOME)
 """Compared by equality: one process is enough, and there is no interval."""
 
 HEAD = (
@@ -83,8 +97,20 @@ def thresholds(verdicts: Verdicts) -> str:
         f"A step time is regressed when it grew by at least δ = {numbers.percent(verdicts.delta)}, its own one-sided "
         f"test has p ≤ α = {verdicts.alpha:g} and the p adjusted over all cells (Benjamini–Hochberg) is at most "
         f"q = {verdicts.false_discovery_rate:g}; it is unchanged only when two one-sided tests put the change inside "
-        "±δ; everything else is inconclusive. Memory allocated by torch and overflowing steps are compared exactly."
+        "±δ; everything else is inconclusive. Memory allocated by torch, overflowing steps and losses are compared "
+        "exactly, resident memory like the time with δ = 5 %, quality by seed against its margin."
+        + (" The error rates are a third each of three looks at the data." if verdicts.looks > 1 else "")
     )
+
+
+def quality_sentences(verdicts: Verdicts) -> list[str]:
+    """Precisions that train better or worse than float32 by more than the margin."""
+    return [
+        f"{said.cell} is {said.conclusion} than float32 by {numbers.number(abs(said.difference))} {said.metric} "
+        f"over {said.seeds} seeds (margin {numbers.number(said.margin)})"
+        for said in verdicts.against_fp32
+        if said.conclusion in ("better", "worse")
+    ]
 
 
 def _row(finding: Finding) -> FindingRow:
@@ -96,11 +122,11 @@ def _row(finding: Finding) -> FindingRow:
         sign=verdict_sign(finding.verdict),
         values=_values(finding),
         change=_change(finding),
-        minimum_detectable=numbers.percent(finding.minimum_detectable),
+        minimum_detectable=detectable_words(finding),
         p_adjusted=numbers.probability(finding.p_adjusted),
         processes=_processes(finding),
         runs=numbers.count(finding.runs_to_decide),
-        why="; ".join((*finding.reasons, *finding.notes)),
+        why="; ".join((*finding.reasons, *_operators(finding), *finding.notes)),
     )
 
 
@@ -111,12 +137,43 @@ def _values(finding: Finding) -> str:
     return f"{shown(finding.base)} → {shown(finding.candidate)}"
 
 
-def _change(finding: Finding) -> str:
+def change_words(finding: Finding) -> str:
+    """The change with its interval: relative, or of a quality in the metric's unit and in words; empty without one."""
     if finding.change is None:
-        return "exact" if finding.metric in _EXACT and finding.base is not None else numbers.MISSING
+        return ""
+    if finding.metric_class is MetricClass.QUALITY:
+        turned = [-value for value in (finding.change, finding.high, finding.low) if value is not None]
+        word = "worse" if finding.change > 0 else "better" if finding.change < 0 else "different"
+        bounds = f" [{numbers.signed(turned[1])}, {numbers.signed(turned[2])}]" if len(turned) == 3 else ""
+        return f"{numbers.number(abs(finding.change))} {word}{bounds}"
+    return f"{numbers.change(finding.change)} {numbers.interval(finding.low, finding.high)}".strip()
+
+
+def detectable_words(finding: Finding) -> str:
+    """The smallest change for the worse that would have been seen."""
+    if finding.metric_class is MetricClass.QUALITY:
+        return numbers.number(finding.minimum_detectable)
+    return numbers.percent(finding.minimum_detectable)
+
+
+def _change(finding: Finding) -> str:
+    exact = finding.metric_class in _EXACT
+    if finding.change is None:
+        return "exact" if exact and finding.base is not None else numbers.MISSING
     if finding.low is None:
-        return f"{numbers.change(finding.change)} {'(exact)' if finding.metric in _EXACT else '(no interval)'}"
-    return f"{numbers.change(finding.change)} {numbers.interval(finding.low, finding.high)}"
+        return f"{change_words(finding)} {'(exact)' if exact else '(no interval)'}"
+    return change_words(finding)
+
+
+def _operators(finding: Finding) -> tuple[str, ...]:
+    """Where a slower step got slower."""
+    if not finding.operators:
+        return ()
+    grown = (
+        f"{operator.name} +{numbers.seconds(operator.candidate_seconds - operator.base_seconds)}"
+        for operator in finding.operators
+    )
+    return (f"operators whose own time grew most: {', '.join(grown)}",)
 
 
 def _processes(finding: Finding) -> str:

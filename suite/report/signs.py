@@ -40,6 +40,7 @@ _VERDICTS = {
     Verdict.REGRESSED: ("▲", "bad"),
     Verdict.FAILED: ("✗", "bad"),
     Verdict.INCONCLUSIVE: ("?", "warn"),
+    Verdict.CHANGED: ("~", "warn"),
     Verdict.IMPROVED: ("▼", "good"),
     Verdict.UNCHANGED: ("=", "quiet"),
     Verdict.INCOMPARABLE: ("≠", "info"),

@@ -24,7 +24,7 @@ from literal_runs import (
 )
 
 from suite.errors import UnwritableResults
-from suite.judge.gate import compare_runs
+from suite.judge.gate import Terms, compare_runs
 from suite.readings import Ceiling, Hardware, HardwareState
 from suite.record import Outcome, TrialRecord
 from suite.report import render
@@ -65,7 +65,7 @@ def everything(folder: Path, slower: float = 1.0) -> Run:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     folder = tmp_path_factory.mktemp("runs")
     base, candidate = everything(folder), everything(folder, slower=1.2)
-    return candidate, page_html(candidate, compare_runs(base, candidate, "main"))
+    return candidate, page_html(candidate, compare_runs(base, candidate, Terms(baseline="main")))
 
 
 def test_the_page_is_well_formed_and_every_link_leads_somewhere(compared: tuple[Run, str], read: Read) -> None:
@@ -246,7 +246,7 @@ def test_hostile_text_is_shown_and_never_obeyed(tmp_path: Path, read: Read) -> N
         ),
     )
     run = replace(stored, info=info, trials=stored.trials.replace({"workload": names, "precision": names}))
-    page = read(page_html(run, compare_runs(run, run, HOSTILE), HOSTILE))
+    page = read(page_html(run, compare_runs(run, run, Terms(baseline=HOSTILE)), HOSTILE))
     assert "<script" not in page.html
     assert "{{7*7}}" in page.words
     assert "49" not in re.findall(r"\{\{.*?\}\}|\b49\b", page.words)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.report.regressions import alarm_sentence, finding_rows, thresholds, worst_first
 
 SLOWER = Finding(
@@ -20,7 +20,7 @@ SLOWER = Finding(
     processes_base=5,
     processes_candidate=4,
 )
-MUCH_SLOWER = Finding("lstm", "fp32", "step_seconds", Verdict.REGRESSED, change=0.5)
+MUCH_SLOWER = Finding("lstm", "fp32", "step_seconds", Verdict.REGRESSED, MetricClass.STOCHASTIC, change=0.5)
 UNDECIDED = Finding(
     "gpt", "fp32", "step_seconds", Verdict.INCONCLUSIVE, change=0.1, runs_to_decide=17, reasons=("why",)
 )
@@ -34,7 +34,7 @@ BYTES = Finding(
     change=1.0,
     processes_base=1,
 )
-STEPS = Finding("gpt", "fp16-dynamic", "overflow_steps", Verdict.IMPROVED, base=4.0, candidate=2.0)
+STEPS = Finding("gpt", "fp16-dynamic", "overflow_steps", Verdict.IMPROVED, MetricClass.EXACT, base=4.0, candidate=2.0)
 GONE = Finding("bert", "bf16", "outcome", Verdict.FAILED, reasons=("out of memory: no", "before: ok"))
 
 

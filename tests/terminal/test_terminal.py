@@ -17,7 +17,8 @@ from suite.record import Caution, Outcome, Quality, TrialRecord
 from suite.runner import Finished, Machine, Phase, Started
 from suite.store import Run
 from suite.terminal.progress import RunDisplay
-from suite.terminal.runs import print_baselines, print_list, print_run, print_verdicts
+from suite.terminal.runs import print_baselines, print_list, print_run
+from suite.terminal.verdicts import print_verdicts
 
 Capture = pytest.CaptureFixture[str]
 
@@ -178,6 +179,7 @@ def _printed_verdicts(capsys: Capture, *findings: Finding) -> str:
         (Verdict.FAILED, "✖ failed"),
         (Verdict.INCONCLUSIVE, "? inconclusive"),
         (Verdict.IMPROVED, "▼ improved"),
+        (Verdict.CHANGED, "~ changed"),
         (Verdict.UNCHANGED, "= unchanged"),
         (Verdict.INCOMPARABLE, "≠ incomparable"),
         (Verdict.NOT_MEASURED, "– not measured"),
@@ -186,8 +188,8 @@ def _printed_verdicts(capsys: Capture, *findings: Finding) -> str:
 def test_every_verdict_has_a_sign_and_a_word_and_no_colour_where_there_is_no_terminal(
     capsys: Capture, verdict: Verdict, text: str
 ) -> None:
-    printed = _printed_verdicts(capsys, Finding("gpt", "bf16", "outcome", verdict))
-    assert _rows(printed)[1] == ["gpt × bf16", "outcome", text, "", "", "", "", "0 / 0", ""]
+    printed = _printed_verdicts(capsys, Finding("gpt", "bf16", "step_seconds", verdict))
+    assert _rows(printed)[1] == ["gpt × bf16", "step_seconds", text, "", "", "", "", "0 / 0", ""]
     assert "\x1b" not in printed
 
 
