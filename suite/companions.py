@@ -1,6 +1,6 @@
 """What was measured for the sake of a run and lies in its folder: blocks of an anchor, and more processes.
 
-`<run>/anchor/runs/*` are runs of the approved baseline's code, one per block, made in turn with the run itself;
+`<run>/anchor/results/runs/*` are runs of the approved baseline's code, one per block, made in turn with the run itself;
 `<run>/topup/runs/*` are later processes of its undecided cells, each perhaps with an anchor of its own. Every one is an
 ordinary sealed run; here they are put together.
 """
@@ -48,7 +48,7 @@ class AnchorNote:
 
 def anchor_folder(run: Path) -> Path:
     """Where the anchor's blocks of a run lie, as a results folder of their own."""
-    return run / "anchor"
+    return run / "anchor" / "results"
 
 
 def topup_folder(run: Path) -> Path:

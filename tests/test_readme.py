@@ -52,6 +52,8 @@ def test_every_ampmark_command_of_the_readme_runs(installed: Path, capsys: pytes
         words = shlex.split(command)[1:]
         if words[0] in ("run", "selfcheck") and "--profile" not in words and "--resume" not in words:
             words += ["--profile", "line.toml", "--precision", "fp32"]
+        if words[0] == "explain":
+            words[1] = "line/fp32"
         if words[0] == "scan-scale":
             words += ["--profile", "smoke"]
         with pytest.raises(SystemExit) as ending:
@@ -61,6 +63,10 @@ def test_every_ampmark_command_of_the_readme_runs(installed: Path, capsys: pytes
     # Nothing was cut short, so there is nothing to resume; a noisy machine may be slower the second time.
     assert statuses.pop("ampmark run --resume latest") == 2
     assert statuses.pop("ampmark gate") in (0, 1)
+    assert statuses.pop("ampmark gate --top-up") in (0, 1)
+    assert statuses.pop("ampmark history") in (0, 1)
+    # A checkout with changes that are not committed has no code that could be run again.
+    assert statuses.pop("ampmark run --repeats 5 --anchor main") in (0, 2)
     # Its trials last milliseconds, of which a busy machine may make anything, an alarm included.
     assert statuses.pop("ampmark selfcheck --repeats 5") in (0, 4)
     assert set(statuses.values()) == {0}

@@ -18,7 +18,7 @@ import pandas as pd
 
 from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, UsageError
-from suite.files import write_atomically
+from suite.files import unwritable, write_atomically
 from suite.judge.cells import Cell, cells_of, measured, rows_of
 from suite.judge.quality import MARGIN_SHARE, seed_values
 from suite.judge.stochastic import ESTIMATORS
@@ -111,7 +111,10 @@ def freeze(results: Path, calibration: Calibration, *, replace: bool = False) ->
             f"this machine has frozen choices since {former.frozen_at} (run {former.run}, {former.reason!r}); "
             "give --replace to end that series and begin another."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
     write_atomically(path, json.dumps(encode(calibration), indent=1).encode())
     return path
 

@@ -51,6 +51,8 @@ SMALLEST_NOISE = 1e-4
 CONSISTENT = 1.4826
 """Median absolute deviation to standard deviation, of normal noise."""
 DRIFT_NIGHTS = 60
+LAG = 5
+"""Nights between the two whose difference teaches how far the anchor follows: a machine keeps its mood for longer."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ class Drift:
 def adjusted(values: Sequence[float], anchor: Sequence[float]) -> list[float]:
     """The series without what its same-night anchor explains: y − b (a − mean a).
 
-    b is the regression of first differences, held within 0 and 1. A regression of the code moves one difference only,
-    so it cannot teach b to hide it; an anchor that explains nothing gets b near 0 and costs nothing.
+    b is the regression of differences over a few nights, held within 0 and 1. A regression of the code moves a few of
+    them only, so it cannot teach b to hide it; an anchor that explains nothing gets b near 0 and costs nothing. Over
+    one night they would be mostly noise of the two measurements, which draws b towards 0.
     """
     y, a = np.asarray(values, dtype=float), np.asarray(anchor, dtype=float)
-    dy, da = np.diff(y), np.diff(a)
+    lag = min(LAG, len(y) - 1)
+    dy, da = y[lag:] - y[:-lag], a[lag:] - a[:-lag]
     spread = float(da @ da)
     share = min(1.0, max(0.0, float(dy @ da) / spread)) if spread else 0.0
     return [float(value) for value in y - share * (a - a.mean())]
@@ -170,12 +174,13 @@ def _segmentation(z: Series) -> list[int]:
 
 def _tested(z: Series, start: int, index: int, end: int, delta: float) -> ChangePoint | None:
     """The candidate as a change point, where it is accepted. `start` is the last accepted one."""
-    before = z[start:index][-MOST_BEFORE:] if index - start >= FEWEST_BEFORE else z[max(0, index - MOST_BEFORE) : index]
-    after = z[index:end]
-    if len(before) < FEWEST_BEFORE or len(after) < FEWEST_AFTER:
+    before, after = z[start:index][-MOST_BEFORE:], z[index:end]
+    # A level that did not last has too few nights to know its noise from: the whole series' stands in for it.
+    brief = start > 0 and len(before) < FEWEST_BEFORE
+    if len(before) < (FEWEST_AFTER if brief else FEWEST_BEFORE) or len(after) < FEWEST_AFTER:
         return None
-    old = _cut(before, _spread(before))
-    sigma = max(float(old.std(ddof=1)), SMALLEST_NOISE)
+    old = before if brief else _cut(before, _spread(before))
+    sigma = max(float(old.std(ddof=1)), _noise(z) if brief else SMALLEST_NOISE)
     new = _cut(after, sigma)
     change = float(new.mean() - old.mean())
     off = np.sort(math.copysign(1.0, change) * (after - np.median(before)))

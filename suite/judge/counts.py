@@ -32,7 +32,7 @@ SEED = 20260101
 
 
 def violation(cell: Cell, sides: Sides) -> Finding | None:
-    """A finding where a mode that never overflows did; `regressed` unless it did before."""
+    """A finding where a mode that never overflows did; `regressed` unless it did as often before."""
     if cell[1] not in NEVER_OVERFLOW:
         return None
     before, after = map(_counts, sides)
@@ -40,12 +40,12 @@ def violation(cell: Cell, sides: Sides) -> Finding | None:
         return None
     finding = _finding(cell, before, after, "no overflow is possible without a defect")
     reason = f"{int(after.sum())} steps of {cell[1]} had a gradient that is not finite; there must be none"
-    verdict = Verdict.UNCHANGED if before.sum() else Verdict.REGRESSED
+    verdict = Verdict.REGRESSED if not before.sum() or after.mean() > before.mean() else Verdict.UNCHANGED
     return replace(finding, verdict=verdict, reasons=(reason,))
 
 
-def judge_counts(cell: Cell, sides: Sides) -> Finding:
-    """A finding on the number of overflows, where the steps themselves do not repeat."""
+def judge_counts(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding:
+    """A finding on the number of overflows, where the steps themselves do not repeat; `alpha` is one-sided."""
     before, after = map(_counts, sides)
     finding = _finding(cell, before, after, "exact binomial")
     vary = "the steps that overflow vary between processes of one seed, so their number is compared"
@@ -60,7 +60,7 @@ def judge_counts(cell: Cell, sides: Sides) -> Finding:
         total = int(before.sum() + after.sum())
         found = float(stats.binomtest(int(after.sum()), total, share).pvalue) if total else 1.0
         finding = replace(finding, p=found)
-    if finding.p is not None and finding.p / 2 <= ALPHA:
+    if finding.p is not None and finding.p / 2 <= alpha:
         more = after.mean() > before.mean()
         return replace(finding, verdict=Verdict.REGRESSED if more else Verdict.IMPROVED)
     return finding  # so few events hide a doubling: never `unchanged`

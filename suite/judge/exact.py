@@ -15,12 +15,16 @@ import pandas as pd
 from suite.judge.cells import Cell, Sides, pairs_of, varies
 from suite.judge.counts import judge_counts, violation
 from suite.judge.findings import Finding, MetricClass, Verdict
+from suite.judge.stats import ALPHA
 
 __all__ = ["judge_exact"]
 
 
-def judge_exact(cell: Cell, sides: Sides) -> Iterator[Finding]:
-    """Findings on allocated bytes, overflowing steps and the digest of the losses, where both sides have them."""
+def judge_exact(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Iterator[Finding]:
+    """Findings on allocated bytes, overflowing steps and the digest of the losses, where both sides have them.
+
+    `alpha` is the one-sided level of the test of counts, where one takes the place of equality.
+    """
     pairs = pairs_of(sides)
     counts = (len(sides[0]), len(sides[1]))
     if not pairs.empty:
@@ -28,14 +32,17 @@ def judge_exact(cell: Cell, sides: Sides) -> Iterator[Finding]:
         if both.notna().all(axis=None):
             yield _bytes_finding(cell, pairs, counts)
         yield from _digest_finding(cell, sides, pairs, counts)
-    overflow = _overflow_finding(cell, sides, pairs, counts)
+    overflow = _overflow_finding(cell, sides, pairs, counts, alpha)
     if overflow is not None:
         yield overflow
 
 
 def _bytes_finding(cell: Cell, pairs: pd.DataFrame, counts: tuple[int, int]) -> Finding:
     sides = pairs["peak_allocated_bytes_base"], pairs["peak_allocated_bytes_candidate"]
-    before, after = (float(side.max()) for side in sides)
+    grown = sides[1] - sides[0]
+    # One seed that needs more is enough, whatever the others need.
+    worst = int(grown.argmax() if grown.max() > 0 else grown.argmin())
+    before, after = (float(side.iloc[worst]) for side in sides)
     finding = _exact(
         cell,
         "peak_allocated_bytes",
@@ -63,14 +70,16 @@ def _digest_finding(cell: Cell, sides: Sides, pairs: pd.DataFrame, counts: tuple
     yield replace(_exact(cell, "losses_sha256", verdict, counts), reasons=reasons if differ.any() else ())
 
 
-def _overflow_finding(cell: Cell, sides: Sides, pairs: pd.DataFrame, counts: tuple[int, int]) -> Finding | None:
+def _overflow_finding(
+    cell: Cell, sides: Sides, pairs: pd.DataFrame, counts: tuple[int, int], alpha: float
+) -> Finding | None:
     violated = violation(cell, sides)
     if violated is not None:
         return violated
     if pairs.empty:
         return None
     if varies(sides[0], "overflow_steps") or varies(sides[1], "overflow_steps"):
-        return judge_counts(cell, sides)
+        return judge_counts(cell, sides, alpha)
     before = [json.loads(steps) for steps in pairs["overflow_steps_base"]]
     after = [json.loads(steps) for steps in pairs["overflow_steps_candidate"]]
     total_before, total_after = sum(map(len, before)), sum(map(len, after))

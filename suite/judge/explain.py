@@ -53,7 +53,8 @@ def _lines(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
         yield f"base      ({finding.processes_base}): {_listed(finding.values_base, finding.metric)}"
         yield f"candidate ({finding.processes_candidate}): {_listed(finding.values_candidate, finding.metric)}"
     elif finding.base is not None:
-        yield f"base {finding.base:g}, candidate {'unknown' if finding.candidate is None else f'{finding.candidate:g}'}"
+        # Counts and bytes that are compared by equality: to the last digit.
+        yield f"base {_text(finding.base, '.0f')}, candidate {_text(finding.candidate, '.0f')}"
     if finding.metric_class is MetricClass.STOCHASTIC and finding.p is not None:
         yield from _relative(finding, verdicts)
     elif finding.metric_class is MetricClass.QUALITY and finding.limit is not None and finding.p is not None:

@@ -114,7 +114,7 @@ def _others(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[F
     found = judge_family(HOST_MEMORY, hosted, levels, paired=terms.anchored)
     found += judge_quality(cells, levels, terms.calibration.margin_of)
     for cell, sides in cells.items():
-        found += judge_exact(cell, sides)
-        shape = judge_scale_shape(cell, sides)
+        found += judge_exact(cell, sides, levels.alpha)
+        shape = judge_scale_shape(cell, sides, levels.alpha)
         found += [] if shape is None else [shape]
     return found

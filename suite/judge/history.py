@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -93,14 +94,15 @@ class Trend:
 def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta: float = DELTA) -> Trend:
     """Judge one series."""
     nights, accepted, notes = _segment(series, acknowledged)
-    anchored = bool(nights) and all(night.anchor is not None for night in nights)
+    nights, anchored, left_out = _with_anchor(nights)
+    notes = (*notes, *left_out)
     trend = Trend(series.workload, series.precision, State.STEADY, len(nights), anchored, reasons=notes)
     if len(nights) < FEWEST_NIGHTS:
         few = f"{len(nights)} nights since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
         return replace(trend, state=State.ACKNOWLEDGED if accepted else State.TOO_SHORT, reasons=(*notes, few))
     values = [night.value for night in nights]
     if anchored:
-        values = adjusted(values, [night.anchor for night in nights if night.anchor is not None])
+        values = adjusted(values, _levelled(nights))
     trend = _judged(trend, nights, values, delta)
     if accepted and trend.state is State.STEADY:
         return replace(trend, state=State.ACKNOWLEDGED)
@@ -131,14 +133,36 @@ def _segment(
     return nights[places[last.run] :], True, tuple(notes)
 
 
+def _with_anchor(nights: tuple[Night, ...]) -> tuple[tuple[Night, ...], bool, tuple[str, ...]]:
+    """The nights to judge, and whether they have an anchor: a night whose anchor failed does not undo all others."""
+    having = tuple(night for night in nights if night.anchor is not None)
+    if not having or len(having) == len(nights):
+        return nights, bool(having), ()
+    if nights[-1].anchor is None or len(having) < FEWEST_NIGHTS:
+        return nights, False, ()
+    return having, True, (f"{len(nights) - len(having)} nights without an anchor are left out",)
+
+
+def _levelled(nights: Sequence[Night]) -> list[float]:
+    """The anchor, each night from the mean of those with the same code: a newer baseline's is another program."""
+    values: dict[str | None, list[float]] = {}
+    for night in nights:
+        values.setdefault(night.anchor_run, []).append(night.anchor or 0.0)
+    means = {run: math.fsum(own) / len(own) for run, own in values.items()}
+    return [(night.anchor or 0.0) - means[night.anchor_run] for night in nights]
+
+
 def _judged(trend: Trend, nights: Sequence[Night], values: Sequence[float], delta: float) -> Trend:
     rise = confirmed(values, delta)
     if rise is not None:
         found = _with_point(trend, nights, rise)
         return _alarm(found, State.REGRESSED, f"slower since run {nights[rise.index].run}, most likely, and confirmed")
     points = change_points(values, delta)
-    if points:
-        return _of_points(trend, nights, points, delta)
+    if points and points[-1].change > 0:
+        found = _with_point(trend, nights, points[-1])
+        return _alarm(found, State.SUSPECT, f"slower since run {nights[points[-1].index].run}, most likely; {_DECIDES}")
+    # After a change for the better a night is measured by the new level.
+    values = values[points[-1].index :] if points else values
     above = out_of_line(values)
     if above is not None:
         alone = replace(trend, change=above, first_run=nights[-1].run, last_run=nights[-1].run)
@@ -147,14 +171,13 @@ def _judged(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
     if slow is not None and slow.change > 0:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
         return replace(trend, state=State.DRIFTING, change=slow.change, reasons=(*trend.reasons, what))
-    return trend
+    return _better(trend, nights, points, delta) if points else trend
 
 
-def _of_points(trend: Trend, nights: Sequence[Night], points: Sequence[ChangePoint], delta: float) -> Trend:
+def _better(trend: Trend, nights: Sequence[Night], points: Sequence[ChangePoint], delta: float) -> Trend:
+    """Of a series whose last change was for the better: an improvement, or the end of a regression."""
     last = points[-1]
     found = _with_point(trend, nights, last)
-    if last.change > 0:
-        return _alarm(found, State.SUSPECT, f"slower since run {nights[last.index].run}, most likely; {_DECIDES}")
     rises = [point for point in points[:-1] if point.change > 0]
     if rises and abs((1 + rises[-1].change) * (1 + last.change) - 1) <= delta:
         slow = nights[rises[-1].index].run

@@ -42,6 +42,8 @@ class Night:
     processes: int
     anchor: float | None = None
     """The same of the anchor that was run in turn with it."""
+    anchor_run: str | None = None
+    """The baseline's run whose code the anchor was: another one is another program."""
     disturbed: bool = False
     """Whether a trial of the cell carries a caution."""
 
@@ -79,7 +81,7 @@ def series_of(results: Path, calibration: Calibration, like: RunInfo | None = No
     found = []
     for cell, pairs in nights.items():
         newest = pairs[-1][0]
-        estimator = calibration.estimator_of(cell) or "median"
+        estimator = calibration.fitting([newest]).estimator_of(cell) or "median"
         kept = tuple(night for setup, night in pairs if setup == newest)
         found.append(Series(*cell, newest, estimator, kept))
     return found
@@ -87,10 +89,12 @@ def series_of(results: Path, calibration: Calibration, like: RunInfo | None = No
 
 def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[Cell, str, Night]]:
     rows = _timed(folder, info)
-    anchors = _anchor_values(folder, calibration)
+    note = read_note(folder)
+    anchors = {} if note is None else _anchor_values(folder, calibration)
     found = []
     for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False):
         cell = str(workload), str(precision)
+        anchor = anchors.get((*cell, str(setup)))
         night = Night(
             run=info.run,
             at=info.created_at,
@@ -98,7 +102,8 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
             fingerprint=info.fingerprint,
             value=_level(group, cell, calibration),
             processes=len(group),
-            anchor=anchors.get((*cell, str(setup))),
+            anchor=anchor,
+            anchor_run=None if note is None or anchor is None else note.base_run,
             disturbed=bool((group["cautions"] != "[]").any()),
         )
         found.append((cell, str(setup), night))
@@ -108,13 +113,11 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
 def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
     path = folder / "trials.parquet"
     check_sha256(path, (info.files or {})["trials.parquet"])
-    rows = measured(read_parquet(path, {name: TRIAL_COLUMNS[name] for name in _COLUMNS}))
+    rows = measured(read_parquet(path, {name: TRIAL_COLUMNS[name] for name in _COLUMNS}, info.schema))
     return rows[~rows["deterministic"].fillna(value=False)].dropna(subset=["step_seconds_median"])
 
 
 def _anchor_values(folder: Path, calibration: Calibration) -> dict[tuple[str, str, str], float]:
-    if read_note(folder) is None:
-        return {}
     home = anchor_folder(folder)
     frames = [_timed(home / "runs" / info.run, info) for info in list_runs(home) if info.sealed_at is not None]
     if not frames:
@@ -127,7 +130,8 @@ def _anchor_values(folder: Path, calibration: Calibration) -> dict[tuple[str, st
 
 
 def _level(rows: pd.DataFrame, cell: Cell, calibration: Calibration) -> float:
-    column = ESTIMATORS[calibration.estimator_of(cell) or "median"]
+    frozen = calibration.fitting(set(rows["setup_sha256"])).estimator_of(cell)
+    column = ESTIMATORS[frozen or "median"]
     values: Sequence[float] = [math.log(float(value)) for value in rows[column]]
     return math.fsum(values) / len(values)
 

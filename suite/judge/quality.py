@@ -35,7 +35,7 @@ def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margin
     """One finding per cell that has a quality on both sides."""
     pairs = {cell: _pair(*sides) for cell, sides in cells.items()}
     known = {cell: pair for cell, pair in pairs.items() if pair is not None}
-    margins = {cell: margin_of(cell) or _own_margin(pair) for cell, pair in known.items()}
+    margins = {cell: _margin(pair, margin_of(cell)) for cell, pair in known.items()}
     results = {
         cell: compare(pair.before, pair.after, margins[cell] or 0.0, paired=True) for cell, pair in known.items()
     }
@@ -56,8 +56,7 @@ def against_fp32(run: Run, margin_of: Margins = lambda cell: None) -> list[Preci
         for cell in cells:
             pair = _pair(reference, measured(rows_of(run, cell))) if cell[1] != "fp32" else None
             if pair is not None:
-                margin = margin_of((workload, "fp32")) or _own_margin(pair)
-                found.append(_conclusion(cell, pair, margin, levels))
+                found.append(_conclusion(cell, pair, _margin(pair, margin_of((workload, "fp32"))), levels))
     return found
 
 
@@ -90,10 +89,11 @@ def _pair(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Pair | None:
     return _Pair(str(ours.iloc[0]["quality_metric"]), before, after, sign)
 
 
-def _own_margin(pair: _Pair) -> float | None:
-    if len(pair.before) < SEEDS_FOR_MARGIN:
-        return None
-    return MARGIN_SHARE * float(pd.Series(pair.before).std(ddof=1)) or None
+def _margin(pair: _Pair, frozen: float | None) -> float | None:
+    """The frozen margin, or that of the base's own seeds: 0 where they all reach the same, so that any loss counts."""
+    if frozen is not None or len(pair.before) < SEEDS_FOR_MARGIN:
+        return frozen
+    return MARGIN_SHARE * float(pd.Series(pair.before).std(ddof=1))
 
 
 def _finding(
@@ -164,9 +164,11 @@ def _conclusion(cell: Cell, pair: _Pair, margin: float | None, levels: Levels) -
     )
     if pair.before == pair.after:
         return replace(said, conclusion="equivalent")
-    if margin is None or result.p is None:
-        few = f"{len(pair.before)} seeds; {SEEDS_FOR_MARGIN} give a margin, or `ampmark calibrate` does"
-        return replace(said, reason=few)
+    seeds = f"{len(pair.before)} seed{'s' * (len(pair.before) > 1)}"
+    if margin is None:
+        return replace(said, reason=f"{seeds}; {SEEDS_FOR_MARGIN} give a margin, or `ampmark calibrate` does")
+    if result.p is None:
+        return replace(said, reason=f"{seeds}; at least {FEWEST} are needed (5 are usual)")
     verdict, _ = decide(result, margin, result.p, levels)
     words = {Verdict.REGRESSED: "worse", Verdict.IMPROVED: "better", Verdict.UNCHANGED: "equivalent"}
     return replace(said, conclusion=words.get(verdict, "undecided"))

@@ -29,15 +29,18 @@ EXPECTED_SKIPS = 2.0
 """Skips per growth interval that are no alarm: one probe of a larger scale each, and one more."""
 
 
-def judge_scale_shape(cell: Cell, sides: Sides) -> Finding | None:
-    """A finding on the settled scale, the lowest scale and the steady skip rate; None where no scale moved at all."""
+def judge_scale_shape(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding | None:
+    """A finding on the settled scale, the lowest scale and the steady skip rate; None where no scale moved at all.
+
+    `alpha` is the one-sided level of the test over processes, where they settle at different scales.
+    """
     columns = ["scale_settled", "scale_lowest", "scale_highest"]
     known = [side.dropna(subset=columns) for side in sides]
     if any(side.empty for side in known) or all((s["scale_lowest"] == s["scale_highest"]).all() for s in known):
         return None
     before, after = ([math.log2(value) for value in side["scale_settled"]] for side in known)
     moved = sum(after) / len(after) - sum(before) / len(before)
-    verdict, reasons = _verdict(before, after, moved)
+    verdict, reasons = _verdict(before, after, moved, alpha)
     broken = _broken(known[1])
     if broken and not _broken(known[0]):
         verdict, reasons = Verdict.REGRESSED, tuple(broken)
@@ -57,19 +60,19 @@ def judge_scale_shape(cell: Cell, sides: Sides) -> Finding | None:
     )
 
 
-def _verdict(before: list[float], after: list[float], moved: float) -> tuple[Verdict, tuple[str, ...]]:
+def _verdict(before: list[float], after: list[float], moved: float, alpha: float) -> tuple[Verdict, tuple[str, ...]]:
     if set(before) == set(after) and len(set(after)) == 1:
         return Verdict.UNCHANGED, ()
     if abs(moved) < HALVINGS:
         near = f"the settled scale moved by {moved:+.1f} doublings, within the play of its growth interval"
         return (Verdict.CHANGED if moved else Verdict.UNCHANGED), (near,) if moved else ()
     what = f"the scale settles {2 ** abs(moved):.0f} times {'lower' if moved < 0 else 'higher'}"
-    if len(set(before)) == len(set(after)) == 1 or _differ(before, after):
+    if len(set(before)) == len(set(after)) == 1 or _differ(before, after, alpha):
         return (Verdict.REGRESSED if moved < 0 else Verdict.CHANGED), (what,)
     return Verdict.INCONCLUSIVE, (f"{what}, but it varies between processes and they are too few to tell",)
 
 
-def _differ(before: list[float], after: list[float]) -> bool:
+def _differ(before: list[float], after: list[float], alpha: float) -> bool:
     if min(len(before), len(after)) < FEWEST:
         return False
     test = stats.permutation_test(
@@ -78,7 +81,7 @@ def _differ(before: list[float], after: list[float]) -> bool:
         vectorized=True,
         rng=np.random.default_rng(0),
     )
-    return bool(test.pvalue / 2 <= ALPHA)
+    return bool(test.pvalue / 2 <= alpha)
 
 
 def _broken(rows: pd.DataFrame) -> list[str]:

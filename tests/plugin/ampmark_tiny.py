@@ -68,6 +68,9 @@ class Tiny:
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
+        if self._perturbed == "copies":
+            for _ in range(self._perturbed_step):
+                x = x.clone()
         loss = nn.functional.mse_loss(model(x).float(), y)
         _busy(self._settings.delay_seconds)
         if self._perturbed == "chance" and self._calls == self._perturbed_step:
@@ -92,7 +95,8 @@ class Tiny:
 
 
 def _perturbation(path: str) -> tuple[str, int]:
-    """`weight`, `batch 4` (its rows of step 4), `chance 4` (its loss, different in every process) or `raise`."""
+    """`weight`, `batch 4` (its rows of step 4), `chance 4` (its loss, different in every process), `copies 400` (so
+    many of each batch) or `raise`."""
     words = Path(path).read_text(encoding="utf-8").split() if path else []
     return (words or ["none"])[0], int(words[1]) if len(words) > 1 else 0
 

@@ -1,0 +1,194 @@
+"""What stands in the way of comparing a cell: how its trials ended, whether they are there, how they were set up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import records
+
+from suite.judge.cells import cells_of, measured, obstacles, pairs_of, rows_of, varies
+from suite.judge.findings import Finding, MetricClass, Verdict
+from suite.record import Outcome, TrialRecord
+from suite.spec import OptimizerSpec
+
+CELL = ("gpt", "fp32")
+
+
+def _obstacles(base: Sequence[TrialRecord], candidate: Sequence[TrialRecord]) -> list[Finding]:
+    # A run needs a trial; one of another cell is none of this one.
+    other = records.record(spec=records.spec("elsewhere"))
+    ours, theirs = (rows_of(records.run([*side, other]), CELL) for side in (base, candidate))
+    return obstacles(CELL, ours, theirs)
+
+
+def _end(outcome: Outcome, reason: str | None = None, **fields: Any) -> list[TrialRecord]:
+    return [records.record(outcome, reason=reason, **fields)]
+
+
+def _seeds(*outcomes: Outcome) -> list[TrialRecord]:
+    return [records.record(outcome, spec=records.spec(seed=seed)) for seed, outcome in enumerate(outcomes)]
+
+
+# --- outcomes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.EMULATED])
+def test_nothing_stands_in_the_way_of_trials_with_numbers_on_both_sides(outcome: Outcome) -> None:
+    assert _obstacles(_end(outcome), _end(outcome)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "reasons"),
+    [
+        (_end(Outcome.OK), _end(Outcome.CRASHED, "signal 9"), Verdict.FAILED, ("crashed: signal 9", "before: ok")),
+        (_end(Outcome.OK), _end(Outcome.TIMED_OUT), Verdict.FAILED, ("timed out", "before: ok")),
+        (
+            _end(Outcome.OK),
+            _end(Outcome.DIVERGED, "the loss was not finite"),
+            Verdict.REGRESSED,
+            ("diverged: the loss was not finite", "before: ok"),
+        ),
+        (
+            _end(Outcome.EMULATED, "no AMX"),
+            _end(Outcome.DIVERGED),
+            Verdict.REGRESSED,
+            ("diverged", "before: emulated: no AMX"),
+        ),
+        (
+            _end(Outcome.UNSUPPORTED, "no TF32"),
+            _end(Outcome.UNSUPPORTED, "no TF32"),
+            Verdict.NOT_MEASURED,
+            ("unsupported: no TF32",),
+        ),
+        (_end(Outcome.CRASHED), _end(Outcome.CRASHED, "again"), Verdict.NOT_MEASURED, ("crashed: again",)),
+        (
+            _end(Outcome.UNSUPPORTED, "no TF32"),
+            _end(Outcome.OK),
+            Verdict.IMPROVED,
+            ("it ran; before: unsupported: no TF32",),
+        ),
+        (_end(Outcome.DIVERGED, "NaN"), _end(Outcome.EMULATED), Verdict.IMPROVED, ("it ran; before: diverged: NaN",)),
+    ],
+)
+def test_a_change_of_outcome_is_a_finding(
+    before: list[TrialRecord], after: list[TrialRecord], verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    (found,) = _obstacles(before, after)
+    assert (found.metric, found.metric_class) == ("outcome", MetricClass.OUTCOME)
+    assert (found.verdict, found.reasons) == (verdict, reasons)
+
+
+def test_a_cell_that_never_had_numbers_cannot_get_worse() -> None:
+    (found,) = _obstacles(_end(Outcome.UNSUPPORTED, "no units."), _end(Outcome.CRASHED, "killed."))
+    assert found.verdict == Verdict.NOT_MEASURED
+    assert found.reasons == ("crashed: killed.", "before: unsupported: no units.")
+
+
+def test_one_more_seed_that_diverges_is_regressed_even_if_another_one_always_did() -> None:
+    before = _seeds(Outcome.DIVERGED, Outcome.OK, Outcome.OK)
+    (found,) = _obstacles(before, _seeds(Outcome.DIVERGED, Outcome.OK, Outcome.DIVERGED))
+    assert (found.metric, found.verdict) == ("outcome", Verdict.REGRESSED)
+
+
+def test_a_trial_that_stopped_on_both_sides_is_said_and_no_alarm() -> None:
+    before = _seeds(Outcome.DIVERGED, Outcome.OK, Outcome.OK, Outcome.OK)
+    (found,) = _obstacles(before, before)
+    assert (found.verdict, found.reasons) == (Verdict.NOT_MEASURED, ("1 of 4 trials, as before: diverged",))
+
+
+def test_a_trial_that_finishes_now_beside_others_that_always_did_is_no_finding_of_its_own() -> None:
+    assert _obstacles(_seeds(Outcome.CRASHED, Outcome.OK), _seeds(Outcome.OK, Outcome.OK)) == []
+
+
+# --- a cell of one side ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("vanished", "verdict"), [("candidate", Verdict.INCOMPARABLE), ("base", Verdict.NOT_MEASURED)])
+def test_a_cell_that_only_one_side_ran_is_named(vanished: str, verdict: Verdict) -> None:
+    """One that vanished may hide a regression; one that appeared has nothing to be compared with."""
+    sides = (records.cell([0.1]), []) if vanished == "candidate" else ([], records.cell([0.1]))
+    (found,) = _obstacles(*sides)
+    assert (found.metric, found.verdict) == ("outcome", verdict)
+    assert found.reasons == (f"the {vanished} has no trial of this cell.",)
+
+
+def test_a_cell_without_numbers_that_vanished_hides_nothing() -> None:
+    (found,) = _obstacles(_end(Outcome.UNSUPPORTED, "no TF32"), [])
+    assert found.verdict == Verdict.NOT_MEASURED
+
+
+def test_a_new_cell_that_crashes_is_failed_although_there_is_nothing_to_compare_with() -> None:
+    (found,) = _obstacles([], _end(Outcome.CRASHED, "killed."))
+    assert (found.verdict, found.reasons) == (Verdict.FAILED, ("crashed: killed.", "the base has no such cell."))
+
+
+# --- setup ----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_that_were_set_up_differently_are_incomparable_and_every_difference_is_named() -> None:
+    other = records.setup(batch_size=8, clip_norm=1.0, optimizer=OptimizerSpec("sgd", 0.2), settings={"layers": 2})
+    base = [records.record(spec=records.spec(seed=1, profile="a"))]
+    (found,) = _obstacles(base, [records.record(spec=records.spec(seed=2, profile="b", setup=other))])
+    assert (found.metric, found.verdict) == ("setup", Verdict.INCOMPARABLE)
+    assert found.reasons == (
+        "setup.batch_size: 4 → 8",
+        "setup.clip_norm: None → 1.0",
+        "setup.optimizer.learning_rate: 0.1 → 0.2",
+        "setup.settings.layers: None → 2",
+    )
+
+
+def test_another_profile_and_time_limit_with_the_same_setup_are_comparable() -> None:
+    base = [records.record(spec=records.spec(profile="a", timeout_seconds=1.0))]
+    assert _obstacles(base, [records.record(spec=records.spec(profile="b", timeout_seconds=2.0))]) == []
+
+
+def test_a_trial_that_stopped_as_before_does_not_hide_another_setup() -> None:
+    before = _seeds(Outcome.DIVERGED, Outcome.OK)
+    after = [
+        records.record(outcome, spec=records.spec(seed=seed, setup=records.setup(batch_size=8)))
+        for seed, outcome in enumerate((Outcome.DIVERGED, Outcome.OK))
+    ]
+    assert [(f.metric, f.verdict) for f in _obstacles(before, after)] == [
+        ("outcome", Verdict.NOT_MEASURED),
+        ("setup", Verdict.INCOMPARABLE),
+    ]
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_those_of_the_plan_each_once_in_its_order() -> None:
+    trials = [
+        *records.cell([0.1, 0.1], "lstm", "bf16"),
+        *records.cell([0.1], "gpt"),
+        *records.cell([0.1], "gpt", "bf16"),
+    ]
+    assert cells_of(records.run(trials)) == [("lstm", "bf16"), ("gpt", "fp32"), ("gpt", "bf16")]
+
+
+def test_trials_with_numbers_are_those_that_finished_emulated_ones_included() -> None:
+    run = records.run(_seeds(*Outcome))
+    assert list(measured(run.trials)["outcome"]) == ["ok", "emulated"]
+
+
+def test_pairs_are_trials_with_the_same_seed_and_repeat() -> None:
+    ours = records.run([records.record(spec=records.spec(seed=s, repeat=r)) for s, r in ((0, 0), (0, 1), (1, 0))])
+    theirs = records.run([records.record(spec=records.spec(seed=s, repeat=r)) for s, r in ((1, 0), (0, 1), (1, 1))])
+    pairs = pairs_of((ours.trials, theirs.trials))
+    assert sorted(zip(pairs["seed"], pairs["repeat"], strict=True)) == [(0, 1), (1, 0)]
+    assert {"losses_sha256_base", "losses_sha256_candidate"} <= set(pairs)
+
+
+@pytest.mark.parametrize(
+    ("digests", "expected"),
+    [(("a", "a", "b", "b"), False), (("a", "b", "b", "b"), True), (("a", None, "b", "b"), True), (("a",) * 4, False)],
+)
+def test_a_column_varies_where_processes_of_one_seed_differ(digests: tuple[str | None, ...], expected: bool) -> None:
+    trials = [
+        records.record(spec=records.spec(seed=number // 2, repeat=number % 2), losses_sha256=digest)
+        for number, digest in enumerate(digests)
+    ]
+    assert varies(records.run(trials).trials, "losses_sha256") == expected

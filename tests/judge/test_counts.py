@@ -1,0 +1,175 @@
+"""Overflow counts: the exact binomial test, permutation where they scatter, and modes that must never overflow."""
+
+from __future__ import annotations
+
+from math import comb
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.judge.counts import judge_counts, violation
+from suite.judge.findings import Finding, MetricClass, Verdict
+
+CELL = ("gpt", "fp16-dynamic")
+
+
+def _side(*counts: int | None) -> pd.DataFrame:
+    return pd.DataFrame({"overflow_count": pd.Series(counts, dtype="Int64")})
+
+
+def _judge(before: tuple[int, ...], after: tuple[int, ...]) -> Finding:
+    return judge_counts(CELL, (_side(*before), _side(*after)))
+
+
+# --- the binomial test ----------------------------------------------------------------------------------------------
+
+
+def test_known_answer_of_the_exact_binomial_test() -> None:
+    # Given 20 events in all and as many processes on both sides, the candidate's 18 are a binomial number with the
+    # share ½; the probability of 18 or more is (190 + 20 + 1) / 2^20, and of 2 or fewer the same.
+    found = _judge((1, 0, 1, 0, 0), (4, 3, 4, 4, 3))
+    assert found.p == pytest.approx(2 * (comb(20, 18) + comb(20, 19) + 1) / 2**20)
+    assert (found.verdict, found.test, found.metric_class) == (Verdict.REGRESSED, "exact binomial", MetricClass.COUNT)
+    assert (found.base, found.candidate) == (0.4, 3.6)
+    assert (found.values_base, found.values_candidate) == ((1, 0, 1, 0, 0), (4, 3, 4, 4, 3))
+    assert (found.processes_base, found.processes_candidate) == (5, 5)
+
+
+def test_fewer_overflows_are_an_improvement() -> None:
+    assert _judge((4, 3, 4, 4, 3), (1, 0, 1, 0, 0)).verdict == Verdict.IMPROVED
+
+
+def test_unequal_numbers_of_processes_share_the_events_accordingly() -> None:
+    # 3 of 4 processes are the candidate's, so of 12 events 9 are expected there: nothing is remarkable.
+    found = _judge((1, 1, 1), (1, 1, 1, 1, 1, 1, 1, 1, 1))
+    assert found.p == pytest.approx(1.0)
+    # All of 12 in the base, which has a quarter of the processes: (1 / 4)^12, too little for the other tail to add.
+    assert _judge((4, 4, 4), (0, 0, 0, 0, 0, 0, 0, 0, 0)).p == pytest.approx(0.25**12)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "p"),
+    [
+        # The numbers of the research behind this: three against eight events say nothing, five against fifteen little.
+        ((1, 1, 1, 0, 0), (2, 2, 2, 1, 1), 2 * sum(comb(11, k) for k in range(4)) / 2**11),
+        ((1, 1, 1, 1, 1), (3, 3, 3, 3, 3), 2 * sum(comb(20, k) for k in range(6)) / 2**20),
+    ],
+)
+def test_few_events_leave_even_a_threefold_count_undecided(
+    before: tuple[int, ...], after: tuple[int, ...], p: float
+) -> None:
+    found = _judge(before, after)
+    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, pytest.approx(p))
+
+
+@given(
+    before=st.lists(st.integers(0, 40), min_size=1, max_size=8),
+    after=st.lists(st.integers(0, 40), min_size=1, max_size=8),
+)
+@settings(max_examples=25, deadline=None)
+def test_so_weak_a_test_never_says_unchanged_and_mirrors_when_the_sides_are_swapped(
+    before: list[int], after: list[int]
+) -> None:
+    mirror = {
+        Verdict.REGRESSED: Verdict.IMPROVED,
+        Verdict.IMPROVED: Verdict.REGRESSED,
+        Verdict.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+    }
+    found = _judge(tuple(before), tuple(after))
+    assert _judge(tuple(after), tuple(before)).verdict == mirror[found.verdict]
+
+
+@pytest.mark.parametrize(("before", "after"), [((3, 4), (40, 41, 39)), ((3, 4, 3), (40, 41))])
+def test_fewer_than_three_processes_on_a_side_are_inconclusive(before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    found = _judge(before, after)
+    few = f"{len(before)} against {len(after)} processes; counts that vary need 3 on each side"
+    assert (found.verdict, found.reasons, found.p) == (Verdict.INCONCLUSIVE, (few,), None)
+
+
+def test_no_event_on_either_side_has_the_p_of_one() -> None:
+    found = _judge((0, 0, 0), (0, 0, 0))
+    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, 1.0)
+
+
+def test_one_look_of_three_asks_for_a_third_of_the_level() -> None:
+    # 4 against 15: P(15 or more of 19) = 5036 / 2^19 = 0.0096, below 0.01 and above 0.01 / 3.
+    sides = _side(1, 1, 1, 1, 0), _side(3, 3, 3, 3, 3)
+    assert judge_counts(CELL, sides).verdict == Verdict.REGRESSED
+    assert judge_counts(CELL, sides, 0.01 / 3).verdict == Verdict.INCONCLUSIVE
+
+
+# --- dispersed counts -----------------------------------------------------------------------------------------------
+
+
+def test_counts_that_scatter_more_than_rare_events_are_compared_by_permuting_processes() -> None:
+    # The base's index of dispersion is 2 · 450 / 15 = 60 where 3 are expected, far beyond chance. Its sum 60 against
+    # 100 is p = 0.002 by the binomial test; of the 70 ways to divide the eight processes many are as far apart.
+    found = _judge((0, 30, 0, 30), (25, 25, 25, 25))
+    assert found.test == "permutation of processes"
+    assert found.verdict == Verdict.INCONCLUSIVE
+    assert found.p is not None
+    assert found.p > 0.1
+
+
+def test_known_answer_of_the_permutation() -> None:
+    # The sides do not overlap: one of the C(10, 5) = 252 ways is as extreme, and its mirror.
+    found = _judge((0, 8, 1, 9, 2), (30, 50, 40, 60, 35))
+    assert (found.test, found.verdict) == ("permutation of processes", Verdict.REGRESSED)
+    assert found.p == pytest.approx(2 / 252)
+    mirrored = _judge((30, 50, 40, 60, 35), (0, 8, 1, 9, 2))
+    assert (mirrored.verdict, mirrored.p) == (Verdict.IMPROVED, pytest.approx(2 / 252))
+
+
+def test_three_scattered_processes_a_side_can_never_reach_the_level() -> None:
+    # 2 / C(6, 3) = 0.1.
+    found = _judge((0, 20, 2), (900, 2000, 1500))
+    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, pytest.approx(0.1))
+
+
+def test_a_permutation_of_many_processes_is_drawn_alike_every_time() -> None:
+    before, after = tuple(range(0, 60, 5)), tuple(range(5, 65, 5))
+    assert _judge(before, after).p == _judge(before, after).p
+
+
+# --- modes that never overflow --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_one_overflow_in_a_mode_with_float32s_range_is_regressed(precision: str) -> None:
+    found = violation(("gpt", precision), (_side(0, 0, 0), _side(0, 1, 0)))
+    assert found is not None
+    assert (found.metric, found.verdict, found.metric_class) == ("overflow_steps", Verdict.REGRESSED, MetricClass.COUNT)
+    assert found.reasons == (f"1 steps of {precision} had a gradient that is not finite; there must be none",)
+    assert found.p is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ((2, 2), (2, 2), Verdict.UNCHANGED),
+        ((2, 2), (2, 1), Verdict.UNCHANGED),
+        ((2, 2), (2, 3), Verdict.REGRESSED),
+        ((1, 0), (5, 5), Verdict.REGRESSED),
+    ],
+)
+def test_where_it_did_before_only_more_of_them_are_a_regression(
+    before: tuple[int, ...], after: tuple[int, ...], verdict: Verdict
+) -> None:
+    found = violation(("gpt", "bf16"), (_side(*before), _side(*after)))
+    assert found is not None
+    assert found.verdict == verdict
+    assert "there must be none" in found.reasons[0]
+
+
+def test_no_overflow_now_is_no_violation_whatever_there_was() -> None:
+    assert violation(("gpt", "fp32"), (_side(3), _side(0))) is None
+
+
+def test_a_mode_that_scales_its_loss_may_overflow() -> None:
+    assert violation(CELL, (_side(0), _side(5))) is None
+
+
+def test_a_trial_that_did_not_count_counts_for_nothing() -> None:
+    assert violation(("gpt", "fp32"), (_side(0), _side(None))) is None

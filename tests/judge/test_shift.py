@@ -1,0 +1,132 @@
+"""Cells that move together: one finding, whose verdict an anchor decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+
+from suite.judge.findings import Finding, MetricClass, Verdict
+from suite.judge.shift import ALL, collapse
+
+SLOW, FAST, SAME = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED
+GRID = list(product(("bert", "gpt", "lstm"), ("fp32", "bf16", "fp16-dynamic")))
+
+
+def _finding(workload: str, precision: str, verdict: Verdict, change: float = 0.0, family: int | None = 9) -> Finding:
+    return Finding(
+        workload,
+        precision,
+        "step_seconds",
+        verdict,
+        MetricClass.STOCHASTIC,
+        change=change,
+        limit=0.02,
+        family=family,
+        processes_base=5,
+        processes_candidate=4,
+    )
+
+
+def _moved(*changes: float) -> list[Finding]:
+    """The nine cells of three workloads and three precisions, row by row; 0 is unchanged."""
+    verdicts = {True: SLOW, False: FAST}
+    return [
+        _finding(*cell, verdicts[change > 0] if change else SAME, change)
+        for cell, change in zip(GRID, (*changes, *[0.0] * (9 - len(changes))), strict=True)
+    ]
+
+
+def _kept(findings: Sequence[Finding], *, anchored: bool) -> None:
+    assert collapse(findings, anchored=anchored) == (list(findings), None)
+
+
+def test_without_an_anchor_a_shift_is_inconclusive_and_says_how_to_decide_it() -> None:
+    found, warning = collapse(_moved(0.03, 0.04, 0.02, 0.05), anchored=False)
+    shift = found[0]
+    assert (shift.workload, shift.precision, shift.metric) == (ALL, ALL, "step_seconds")
+    assert shift.verdict == Verdict.INCONCLUSIVE
+    assert warning == "machine-wide shift: 4 of 9 cells are slower, by 2.0% to 5.0%"
+    assert shift.reasons == (
+        warning,
+        "the machine or what all cells share; `ampmark run --anchor NAME` tells the two apart",
+    )
+
+
+def test_with_an_anchor_it_is_the_code_and_regressed() -> None:
+    found, warning = collapse(_moved(0.03, 0.04, 0.02, 0.05), anchored=True)
+    assert found[0].verdict == Verdict.REGRESSED
+    assert found[0].reasons == (
+        warning,
+        "the base was run in turn with the candidate, so it is the code or what it stands on",
+    )
+
+
+def test_the_one_finding_carries_the_median_change_and_all_processes() -> None:
+    shift = collapse(_moved(0.03, 0.04, 0.02, 0.05, 0.5), anchored=True)[0][0]
+    assert shift.change == pytest.approx(0.04)
+    assert (shift.processes_base, shift.processes_candidate) == (25, 20)
+    assert (shift.limit, shift.family, shift.test) == (0.02, None, "cells that moved together")
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_the_cells_that_moved_are_no_alarm_of_their_own_and_the_others_stay_as_they_are(anchored: bool) -> None:
+    before = _moved(0.03, 0.04, 0.02, 0.05)
+    found, _ = collapse(before, anchored=anchored)
+    assert len(found) == 10
+    assert [(f.workload, f.precision) for f in found[1:]] == GRID
+    assert found[5:] == before[4:]
+    assert {f.verdict for f in found[1:5]} == {Verdict.INCONCLUSIVE}
+    assert {f.reasons for f in found[1:5]} == {("regressed by its own test; part of the machine-wide shift",)}
+    assert [f.change for f in found[1:5]] == [0.03, 0.04, 0.02, 0.05]
+
+
+@pytest.mark.parametrize(("anchored", "verdict"), [(True, Verdict.IMPROVED), (False, Verdict.INCONCLUSIVE)])
+def test_a_shift_for_the_better_is_one_as_well(anchored: bool, verdict: Verdict) -> None:
+    found, warning = collapse(_moved(-0.03, -0.04, -0.02, -0.05), anchored=anchored)
+    assert (found[0].verdict, warning) == (verdict, "machine-wide shift: 4 of 9 cells are faster, by 2.0% to 5.0%")
+
+
+def test_cells_that_move_the_other_way_are_not_of_the_shift() -> None:
+    found, warning = collapse(_moved(0.03, 0.04, 0.02, 0.05, -0.1), anchored=True)
+    assert warning is not None
+    assert "4 of 9 cells are slower" in warning
+    assert found[5].verdict == Verdict.IMPROVED
+
+
+# --- not machine-wide -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_one_workload_that_moves_in_every_precision_is_a_finding_on_it(anchored: bool) -> None:
+    _kept(_moved(0.03, 0.03, 0.03), anchored=anchored)
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_one_precision_that_moves_in_every_workload_is_a_finding_on_it(anchored: bool) -> None:
+    _kept(_moved(0.0, 0.03, 0.0, 0.0, 0.03, 0.0, 0.0, 0.03, 0.0), anchored=anchored)
+
+
+@pytest.mark.parametrize(("moved", "cells", "collapsed"), [(3, 9, True), (3, 10, False), (4, 13, True), (4, 14, False)])
+def test_a_shift_is_more_than_three_tenths_of_the_cells(moved: int, cells: int, collapsed: bool) -> None:
+    grid = list(product((f"w{number}" for number in range(7)), ("fp32", "bf16")))[:cells]
+    findings = [_finding(*cell, SLOW if place < moved else SAME, 0.03) for place, cell in enumerate(grid)]
+    assert (collapse(findings, anchored=True)[1] is not None) == collapsed
+
+
+def test_two_cells_are_two_findings_however_few_there_are() -> None:
+    _kept([_finding("gpt", "fp32", SLOW, 0.03), _finding("lstm", "bf16", SLOW, 0.03)], anchored=False)
+
+
+def test_nothing_moved_is_nothing() -> None:
+    _kept(_moved(), anchored=False)
+    _kept([], anchored=True)
+
+
+def test_cells_with_too_few_processes_are_not_counted_among_all() -> None:
+    findings = _moved(0.03, 0.04, 0.02, 0.05)
+    unjudged = [_finding(f"few{number}", "fp32", Verdict.INCONCLUSIVE, 0.3, family=None) for number in range(20)]
+    found, warning = collapse([*findings, *unjudged], anchored=True)
+    assert warning == "machine-wide shift: 4 of 9 cells are slower, by 2.0% to 5.0%"
+    assert found[-20:] == unjudged
