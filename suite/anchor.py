@@ -9,6 +9,7 @@ that every version reads: a stored run.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,9 @@ def prepare(approval: Approval, base: Run, plan: Plan, home: Path, python: str |
     cells = tuple(dict.fromkeys((spec.workload, spec.precision) for spec in plan.trials))
     seeds = tuple(dict.fromkeys(spec.seed for spec in plan.trials))
     if python is not None:
-        anchor = Anchor(approval, profile, python, None, cells, seeds)
+        # Blocks run in a folder of their own, from where a relative path leads elsewhere.
+        found = shutil.which(python)
+        anchor = Anchor(approval, profile, python if found is None else os.path.abspath(found), None, cells, seeds)
     else:
         anchor = Anchor(approval, profile, sys.executable, _worktree(approval, base, home), cells, seeds)
     _probe(anchor)
@@ -91,14 +94,17 @@ def run_block(anchor: Anchor, folder: Path, trials: Sequence[TrialSpec]) -> None
     """
     home = anchor_folder(folder).parent  # it makes results/ and reports/ there, as in any home
     home.mkdir(parents=True, exist_ok=True)
-    ended = subprocess.run(
-        [anchor.python, "-P", "-c", _CALL, *_arguments(anchor, home, trials)],
-        cwd=home,
-        env=_environment(anchor),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        ended = subprocess.run(
+            [anchor.python, "-P", "-c", _CALL, *_arguments(anchor, home, trials)],
+            cwd=home,
+            env=_environment(anchor),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise AnchorFailed(f"the anchor's Python {anchor.python!r} cannot be run ({error})") from error
     if ended.returncode not in (0, FAILED_TRIALS):
         words = (ended.stderr.strip() or ended.stdout.strip()).splitlines()
         raise AnchorFailed(
@@ -124,8 +130,8 @@ def _environment(anchor: Anchor) -> Mapping[str, str]:
     """This process's, for what changes speed must be alike on both sides; only the code differs."""
     variables = {name: value for name, value in os.environ.items() if name not in ("AMPMARK_HOME", "PYTHONPATH")}
     if anchor.path is not None:
-        inherited = os.environ.get("PYTHONPATH")
-        variables["PYTHONPATH"] = os.pathsep.join([str(anchor.path), *([inherited] if inherited else [])])
+        inherited = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+        variables["PYTHONPATH"] = os.pathsep.join([str(anchor.path), *inherited])
     return variables
 
 
@@ -162,13 +168,14 @@ def _worktree(approval: Approval, base: Run, home: Path) -> Path:
             f"baseline {approval.name!r} was made from commit {commit[:12]} with changes that were not committed, "
             f"so its code cannot be had again; {other}, or approve a run of a clean checkout."
         )
-    place = home / "anchors" / commit[:12]
+    # Absolute: from the folder in which the blocks run, a relative path would lead to this process's own code.
+    place = (home / "anchors" / commit[:12]).resolve()
     if (place / "suite").is_dir():
         return place
     root = Path(suite.__file__).parent.parent
     place.parent.mkdir(parents=True, exist_ok=True)
     _git(root, "worktree", "prune")
-    _git(root, "worktree", "add", "--detach", str(place.resolve()), commit)
+    _git(root, "worktree", "add", "--detach", str(place), commit)
     return place
 
 

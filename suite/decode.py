@@ -80,8 +80,7 @@ def _decode_dataclass(kind: type[Any], data: Any, where: str) -> Any:
     unknown = [key for key in data if key not in hints]
     if unknown:
         raise DecodeError(f"{where}: unknown key {unknown[0]!r}; {nearest(unknown[0], hints)}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    missing = [name for name, field in fields.items() if name not in data and _required(field)]
+    missing = [name for name in _required_names(cast(Hashable, kind)) if name not in data]
     if missing:
         raise DecodeError(f"{where}: the key {missing[0]!r} is missing; add it.")
     values = {key: _decode(hints[key], item, f"{where}.{key}") for key, item in data.items()}
@@ -130,8 +129,13 @@ def _expect(data: Any, kind: type, name: str, where: str) -> None:
         raise DecodeError(f"{where}: {data!r} is not allowed; give {name}.")
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+@functools.cache
+def _required_names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(
+        field.name
+        for field in dataclasses.fields(cast(type[Any], kind))
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
 
 
 @functools.cache

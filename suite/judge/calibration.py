@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,8 +43,8 @@ class CellCalibration:
     processes: int
     estimator: str | None = None
     """None: too few processes, so the median stays."""
-    variation: tuple[tuple[str, float], ...] = ()
-    """Estimator and its standard deviation between processes, of the logarithm."""
+    variation: Mapping[str, float] = field(default_factory=dict)
+    """Estimator -> its standard deviation between processes, of the logarithm."""
     quality_metric: str | None = None
     seeds: int = 0
     quality_margin: float | None = None
@@ -132,17 +132,17 @@ def calibration_for(results: Path, fingerprint: str) -> Calibration:
 
 def _cell(cell: Cell, rows: pd.DataFrame) -> CellCalibration:
     timed = rows.dropna(subset=list(ESTIMATORS.values()))
-    variation = tuple((name, _deviation(timed, column)) for name, column in ESTIMATORS.items())
-    enough = len(timed) >= FEWEST_PROCESSES and all(math.isfinite(sd) for _, sd in variation)
+    variation = {name: _deviation(timed, column) for name, column in ESTIMATORS.items()}
+    enough = len(timed) >= FEWEST_PROCESSES and all(map(math.isfinite, variation.values()))
     qualities = seed_values(rows)
     margin = MARGIN_SHARE * float(qualities.std(ddof=1)) if len(qualities) >= FEWEST_SEEDS else None
     return CellCalibration(
         *cell,
         setup_sha256=str(rows.iloc[0]["setup_sha256"]),
         processes=len(timed),
-        # The median wins a tie: it is what users feel.
-        estimator=min(variation, key=lambda pair: pair[1])[0] if enough else None,
-        variation=variation if enough else (),
+        # The median wins a tie, also where rounding alone tells them apart: it is what users feel.
+        estimator=min(variation, key=lambda name: round(variation[name], 9)) if enough else None,
+        variation=variation if enough else {},
         quality_metric=None if rows["quality_metric"].isna().all() else str(rows["quality_metric"].dropna().iloc[0]),
         seeds=len(qualities),
         quality_margin=margin or None,

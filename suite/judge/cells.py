@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -11,12 +12,28 @@ from suite.judge.findings import Finding, Verdict
 from suite.record import Outcome
 from suite.store import Run
 
-__all__ = ["Cell", "Sides", "cells_of", "measured", "obstacles", "pairs_of", "rows_of", "varies"]
+__all__ = ["Cell", "Sides", "cells_of", "judged_part", "measured", "obstacles", "pairs_of", "rows_of", "varies"]
 
 Cell = tuple[str, str]
 """Workload and precision."""
 Sides = tuple[pd.DataFrame, pd.DataFrame]
 """Measured trials of the base and of the candidate."""
+
+
+JUDGED = (
+    *("workload", "precision", "seed", "repeat", "outcome", "reason", "deterministic", "cautions", "operators"),
+    *("setup_sha256", "workload_sha256", "losses_sha256", "spec", "steps", "peak_allocated_bytes", "peak_rss_bytes"),
+    *("step_seconds_median", "step_seconds_min", "step_seconds_q10"),
+    *("overflow_count", "overflow_calibration_count", "overflow_steady_count", "overflow_steps"),
+    *("scale_settled", "scale_lowest", "scale_highest"),
+    *("quality", "quality_metric", "quality_higher_is_better"),
+)
+"""Columns that anything is judged by: picking rows from all of them would take most of the time."""
+
+
+def judged_part(run: Run) -> Run:
+    """The run without the columns that nothing is judged by."""
+    return replace(run, trials=run.trials[list(JUDGED)])
 
 
 def cells_of(run: Run) -> list[Cell]:

@@ -35,8 +35,10 @@ ALPHA = 0.0015
 """Of one candidate; divided by log2 of the length, for the place was chosen among that many."""
 CLIP = 1.7
 """Standard deviations from the median at which a night's value is cut: a spike counts as much as any slow night."""
-CLEAR = 1.3
+CLEAR = 1.1
 """Nearly all nights after a change stand so many standard deviations off the old level: two spikes are no change."""
+NEARER = 0.3
+"""And so much of the change itself: where it is many standard deviations, a night of the old level is none after it."""
 CONFIRMING = 1.5
 """So far off the old level must the fresh run stand that confirms a change."""
 SUSPICIOUS = 1.7
@@ -185,7 +187,7 @@ def _tested(z: Series, start: int, index: int, end: int, delta: float) -> Change
     change = float(new.mean() - old.mean())
     off = np.sort(math.copysign(1.0, change) * (after - np.median(before)))
     stray = 0 if len(after) == FEWEST_AFTER else max(1, len(after) // 4)
-    if abs(change) < math.log1p(delta) or off[stray] < CLEAR * sigma:
+    if abs(change) < math.log1p(delta) or off[stray] < max(CLEAR * sigma, NEARER * abs(change)):
         return None
     p = _p_value(old, new)
     if p > ALPHA / math.log2(len(z)):

@@ -60,7 +60,8 @@ def _lines(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
     elif finding.metric_class is MetricClass.QUALITY and finding.limit is not None and finding.p is not None:
         yield from _quality(finding, verdicts)
     if finding.runs_to_decide:
-        yield f"{finding.runs_to_decide} processes a side would decide, if difference and spread stay as they are"
+        unit = "seeds" if finding.metric_class is MetricClass.QUALITY else "processes a side"
+        yield f"{finding.runs_to_decide} {unit} would decide, if difference and spread stay as they are"
     for operator in finding.operators:
         grown = operator.candidate_seconds - operator.base_seconds
         yield (

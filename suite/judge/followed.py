@@ -8,7 +8,7 @@ from suite.decode import nearest
 from suite.errors import NoResults, UsageError
 from suite.judge.calibration import calibration_for
 from suite.judge.history import State, Trend, acknowledge, acknowledgements, trend_of
-from suite.judge.nights import Series, series_of
+from suite.judge.nights import series_of
 from suite.store import RunInfo, list_runs
 
 __all__ = ["accept", "follow", "newest_run", "suspects"]
@@ -22,9 +22,10 @@ def follow(results: Path) -> tuple[str, list[Trend]]:
     Raises:
         NoResults: there is no finished run.
     """
-    newest = newest_run(results)
-    accepted = acknowledgements(results)
-    trends = [trend_of(series, accepted) for series in _series(results, newest)]
+    runs = _finished(results)
+    newest, accepted = runs[-1], acknowledgements(results)
+    calibration = calibration_for(results, newest.fingerprint)
+    trends = [trend_of(series, accepted) for series in series_of(results, calibration, newest, runs)]
     return newest.environment.device_name, sorted(trends, key=lambda trend: _ORDER[trend.state])
 
 
@@ -40,8 +41,9 @@ def accept(results: Path, cell: str, reason: str) -> None:
     Raises:
         UsageError: there is no such series, nothing to accept, or no reason.
     """
-    newest = newest_run(results)
-    series = {f"{item.workload}/{item.precision}": item for item in _series(results, newest)}
+    runs = _finished(results)
+    found = series_of(results, calibration_for(results, runs[-1].fingerprint), runs[-1], runs)
+    series = {f"{item.workload}/{item.precision}": item for item in found}
     if cell not in series:
         raise UsageError(f"there is no series {cell!r}; {nearest(cell, series)}")
     trend = trend_of(series[cell], acknowledgements(results))
@@ -54,11 +56,11 @@ def newest_run(results: Path) -> RunInfo:
     Raises:
         NoResults: there is none.
     """
-    finished = [info for info in list_runs(results) if info.sealed_at is not None]
-    if not finished:
+    return _finished(results)[-1]
+
+
+def _finished(results: Path) -> list[RunInfo]:
+    runs = [info for info in list_runs(results) if info.sealed_at is not None]
+    if not runs:
         raise NoResults(f"no finished runs are stored under {results}; run `ampmark run` first, or give --home.")
-    return finished[-1]
-
-
-def _series(results: Path, newest: RunInfo) -> list[Series]:
-    return series_of(results, calibration_for(results, newest.fingerprint), newest)
+    return runs

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from suite.errors import Incomparable
 from suite.judge.calibration import Calibration
-from suite.judge.cells import Cell, Sides, cells_of, measured, obstacles, rows_of
+from suite.judge.cells import Cell, Sides, cells_of, judged_part, measured, obstacles, rows_of
 from suite.judge.exact import judge_exact
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
 from suite.judge.quality import against_fp32, judge_quality
@@ -59,6 +59,7 @@ def compare_runs(base: Run, candidate: Run, terms: Terms = Terms()) -> Verdicts:
             "Compare runs of one machine and one software stack, or approve a baseline for this one."
         )
     levels = Levels().split(terms.looks)
+    base, candidate = judged_part(base), judged_part(candidate)
     cells = list(dict.fromkeys((*cells_of(base), *cells_of(candidate))))
     stopped, comparable = _divided(base, candidate, cells)
     times, shifted = _times(comparable, levels, terms)

@@ -64,12 +64,15 @@ class Series:
         return f"{self.workload} × {self.precision}"
 
 
-def series_of(results: Path, calibration: Calibration, like: RunInfo | None = None) -> list[Series]:
+def series_of(
+    results: Path, calibration: Calibration, like: RunInfo | None = None, runs: Sequence[RunInfo] | None = None
+) -> list[Series]:
     """Every series on the machine of `like`, by default of the newest run; unfinished runs are left out.
 
-    A cell's setup is the newest one's: other sizes are another series.
+    A cell's setup is the newest one's: other sizes are another series. `runs` are those of the folder, where they have
+    been listed already.
     """
-    runs = [info for info in list_runs(results) if info.sealed_at is not None]
+    runs = [info for info in (list_runs(results) if runs is None else runs) if info.sealed_at is not None]
     if not runs:
         return []
     machine = _hardware(like or runs[-1])

@@ -26,9 +26,11 @@ from suite.report.regressions import (
     finding_rows,
     quality_sentences,
     thresholds,
+    trust_table,
     worst_first,
 )
 from suite.report.summary import summary_markdown
+from suite.report.tables import Table
 from suite.report.templating import templates
 from suite.report.text import clean, shorten
 from suite.report.traces import Traces
@@ -55,6 +57,8 @@ class Comparison:
     quiet: tuple[FindingRow, ...]
     """Unchanged, and what neither side measured."""
     forest: Markup | None
+    trust: Table
+    """How often these rules are wrong, as measured."""
 
 
 def render(run: Run, verdicts: Verdicts | None, folder: Path, notice: str | None = None) -> Path:
@@ -115,6 +119,7 @@ def _comparison(verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:
         loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET])),
         quiet=tuple(finding_rows([f for f in findings if f.verdict in _QUIET])),
         forest=_forest(verdicts, findings),
+        trust=trust_table(),
     )
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
+from suite.judge.rates import measured_rates
 from suite.report import numbers
 from suite.report.signs import Sign, verdict_sign
+from suite.report.tables import Table
 from suite.report.text import anchor
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "finding_rows",
     "quality_sentences",
     "thresholds",
+    "trust_table",
     "worst_first",
 ]
 
@@ -111,6 +114,18 @@ def quality_sentences(verdicts: Verdicts) -> list[str]:
         for said in verdicts.against_fp32
         if said.conclusion in ("better", "worse")
     ]
+
+
+def trust_table() -> Table:
+    """How often these rules cry wolf and what they miss, as measured on series whose truth is known."""
+    known = measured_rates()
+    caption = (
+        f"Measured on {known.date} with {known.replicates} random series a cell (commit {known.commit}, {known.cpu}); "
+        "shares with Wilson's 95 % interval. docs/detectors.md has the other tools' beside them."
+    )
+    met = {True: "yes", False: "no", None: "not measured"}
+    rows = [(rate.what, rate.wanted, rate.measured, met[rate.met]) for rate in known.rates]
+    return Table.of(caption, ("Rule", "Wanted", "Measured", "Met"), rows)
 
 
 def _row(finding: Finding) -> FindingRow:

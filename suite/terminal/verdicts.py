@@ -94,7 +94,7 @@ def print_calibration(calibration: Calibration) -> None:
     for name in ("processes", "estimator", "run to run", "seeds", "quality margin"):
         table.add_column(name, justify="right")
     for cell in calibration.cells:
-        shown = ", ".join(f"{name} {deviation:.2%}" for name, deviation in cell.variation)
+        shown = ", ".join(f"{name} {deviation:.2%}" for name, deviation in cell.variation.items())
         margin = "" if cell.quality_margin is None else f"{number(cell.quality_margin)} {cell.quality_metric}"
         table.add_row(
             f"{cell.workload} × {cell.precision}",
@@ -111,7 +111,8 @@ def _finding_texts(finding: Finding) -> list[str | Text]:
     glyph, style = _GLYPHS[finding.verdict]
     why = [*finding.reasons, *finding.notes, *_operators(finding)]
     if finding.verdict is Verdict.INCONCLUSIVE and finding.runs_to_decide:
-        why.append(f"{finding.runs_to_decide} processes a side would decide")
+        unit = "seeds" if finding.metric_class is MetricClass.QUALITY else "processes a side"
+        why.append(f"{finding.runs_to_decide} {unit} would decide")
     return [
         finding.cell,
         finding.metric,

@@ -119,7 +119,7 @@ def test_a_cell_without_numbers_says_why() -> None:
 def test_too_few_processes_give_no_numbers_and_the_reason() -> None:
     found = _only(records.cell([0.1, 0.1, 0.1, 0.1]))
     assert (found.processes, found.variation, found.minimum_detectable) == (2, None, None)
-    assert found.reasons == ("2 against 2 processes; at least 3 on each side are needed (5 are usual)",)
+    assert found.reasons == ("2 processes on the smaller side; at least 3 on each are needed (5 are usual)",)
     assert _check(records.cell([0.1] * 4)).headline == (
         "Test CPU: no cell has 3 processes a side, so nothing is known of its noise."
     )

@@ -39,6 +39,10 @@ class Kind(StrEnum):
     """Neither ours nor anybody's: what knows nothing scores."""
 
 
+def _nothing() -> Values:
+    return np.empty(0)
+
+
 @dataclass(frozen=True)
 class Sides:
     """Step seconds: one row per process, in the order they ran. Rows at equal places ran one after the other."""
@@ -53,10 +57,13 @@ class Nights:
 
     seconds: Values
     anchor: Values
+    fresh: Values = field(default_factory=_nothing)
+    """A second run of each night, for those that ask for one; empty where there is none."""
+    fresh_anchor: Values = field(default_factory=_nothing)
 
     def until(self, count: int) -> Nights:
         """The first `count` nights."""
-        return Nights(self.seconds[:count], self.anchor[:count])
+        return Nights(self.seconds[:count], self.anchor[:count], self.fresh[:count], self.fresh_anchor[:count])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tools.detectors import Call, Kind
 from tools.detectors.cells import ALL_GATES, HIERARCHICAL, USUAL, Cell, title_of
 from tools.detectors.changes import STEPS_UP
-from tools.detectors.ours import ANCHORED, PLAIN, WELCH
+from tools.detectors.ours import FOLLOWED, FOLLOWED_ANCHORED, WELCH
 from tools.detectors.programme import Results
 from tools.detectors.tally import Share
 
@@ -18,10 +18,10 @@ GATE_FALSE_ALARMS = 0.01
 GATE_POWER = 0.95
 GATE_UNCHANGED = 0.90
 HISTORY_LIMITS = (
-    ("iid-1", PLAIN, 0.02),
-    ("ar-0.5", PLAIN, 0.05),
-    ("spikes", PLAIN, 0.08),
-    ("sticky", ANCHORED, 0.02),
+    ("iid-1", FOLLOWED, 0.02),
+    ("ar-0.5", FOLLOWED, 0.05),
+    ("spikes", FOLLOWED, 0.08),
+    ("sticky", FOLLOWED_ANCHORED, 0.02),
 )
 """Noise, detector and the largest share of series with a false alarm in 30 nights."""
 HISTORY_POWER = 0.90
@@ -60,10 +60,10 @@ def acceptance(results: Results) -> Iterator[Row]:
     yield _too_few(results)
     for noise, detector, limit in HISTORY_LIMITS:
         tally = results.watch(Cell(noise, "none"), detector.name)
-        what = f"30 nights, {title_of(noise)}{_anchored(detector is ANCHORED)}: series with a false alarm"
+        what = f"30 nights, {title_of(noise)}{_anchored(detector is FOLLOWED_ANCHORED)}: series with a false alarm"
         yield _at_most(what, tally.false_alarms, limit)
     for noise in HISTORY_POWER_NOISES:
-        tally = results.watch(Cell(noise, POWER_AT), PLAIN.name)
+        tally = results.watch(Cell(noise, POWER_AT), FOLLOWED.name)
         what = f"nights, {title_of(noise)}: 3 % found within {HISTORY_PATIENCE} nights"
         yield _at_least(what, tally.found_within(HISTORY_PATIENCE), HISTORY_POWER)
 

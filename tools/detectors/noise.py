@@ -77,11 +77,15 @@ class Noise:
     title: str
     own: Source
     shared: Source = _nothing
+    phi: float = 0.0
+    """How far a second run of a night follows the first one, of what is not shared."""
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Values, Values]:
-        """Deviations of the nights and of their anchors."""
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Values, Values, Values, Values]:
+        """Deviations of the nights, of their anchors, and of a second run of both in the same night."""
         state = self.shared(rng, count)
-        return state + self.own(rng, count), state + self.own(rng, count)
+        first = self.own(rng, count), self.own(rng, count)
+        again = [self.phi * one + math.sqrt(1.0 - self.phi**2) * self.own(rng, count) for one in first]
+        return state + first[0], state + first[1], state + again[0], state + again[1]
 
 
 NOISES = {
@@ -90,8 +94,8 @@ NOISES = {
         Noise("iid-0.3", "independent, 0.3 %", independent(0.003)),
         Noise("iid-1", "independent, 1 %", independent(0.01)),
         Noise("iid-3", "independent, 3 %", independent(0.03)),
-        Noise("ar-0.5", "AR(1) φ 0.5, 1 %", autoregressive(0.5, 0.01)),
-        Noise("ar-0.8", "AR(1) φ 0.8, 1 %", autoregressive(0.8, 0.01)),
+        Noise("ar-0.5", "AR(1) φ 0.5, 1 %", autoregressive(0.5, 0.01), phi=0.5),
+        Noise("ar-0.8", "AR(1) φ 0.8, 1 %", autoregressive(0.8, 0.01), phi=0.8),
         Noise("ar-machine", "machine AR(1) φ 0.8, 1 %, own 0.5 %", independent(0.005), autoregressive(0.8, 0.01)),
         Noise("spikes", "1 %, and one in twenty 3–15 % slower", spiky(0.01)),
         Noise("sticky", "machine 3 % slower for about 20 in a row, own 0.5 %", independent(0.005), sticky()),

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite.judge.changes import adjusted, change_points, confirmed
+from suite.judge.changes import adjusted, change_points
 from suite.judge.findings import Verdict
 from suite.judge.stats import Levels, adjust, compare
 from suite.judge.stochastic import STEP_TIME, decide
 from tools.detectors import Call, Gate, Kind, Nights, Ruling, Sides, Watch
+from tools.detectors.following import Follower
 
-__all__ = ["ANCHORED", "CONFIRMED", "GATES", "PAIRED", "PLAIN", "REGRESSED", "WATCHES", "WELCH", "rule_on"]
+__all__ = [
+    "ANCHORED",
+    "FOLLOWED",
+    "FOLLOWED_ANCHORED",
+    "GATES",
+    "PAIRED",
+    "PLAIN",
+    "WATCHES",
+    "WELCH",
+    "rule_on",
+]
 
 _CALLS = {
     Verdict.REGRESSED: Call.SLOWER,
@@ -44,11 +55,6 @@ def _shown(values: list[float]) -> list[int]:
     return [point.index for point in change_points(values, STEP_TIME.delta) if point.change > 0.0]
 
 
-def _confirmed(values: list[float]) -> list[int]:
-    point = confirmed(values, STEP_TIME.delta)
-    return [] if point is None else [point.index]
-
-
 WELCH = Gate(
     "ampmark",
     "Welch on processes, p ≤ 0.01 and ≥ 2 %; equivalence at ±2 %",
@@ -77,21 +83,21 @@ ANCHORED = Watch(
     "suite.judge.changes.adjusted",
     judge=lambda nights, rng: _shown(_beside_anchor(nights)),
 )
-CONFIRMED = Watch(
-    "ampmark, confirmed",
-    "a change point that the next night's run confirms",
+FOLLOWED = Watch(
+    "ampmark, fresh runs",
+    "what `ampmark history` does without an anchor: a suspect night is run again, a change point needs a later run",
     Kind.OURS,
     "suite.judge.changes.confirmed",
-    portion=0.25,
-    judge=lambda nights, rng: _confirmed(_alone(nights)),
+    portion=0.5,
+    judge=Follower(anchored=False).judge,
 )
-REGRESSED = Watch(
-    "ampmark, with anchor, confirmed",
-    "both: what `ampmark history` calls regressed",
+FOLLOWED_ANCHORED = Watch(
+    "ampmark, fresh runs, with anchor",
+    "the same on what the anchor does not explain: what `ampmark history` calls regressed",
     Kind.OURS,
     "suite.judge.changes.confirmed",
-    portion=0.25,
-    judge=lambda nights, rng: _confirmed(_beside_anchor(nights)),
+    portion=0.5,
+    judge=Follower(anchored=True).judge,
 )
 GATES = (WELCH, PAIRED)
-WATCHES = (PLAIN, ANCHORED, CONFIRMED, REGRESSED)
+WATCHES = (PLAIN, ANCHORED, FOLLOWED, FOLLOWED_ANCHORED)

@@ -35,7 +35,7 @@ def draw_sides(noise: str, processes: int, change: Change, rng: np.random.Genera
         base, candidate = logs[turn == 0], logs[turn == 1]
         middle = np.median(candidate)
         return Sides(np.exp(base), np.exp(middle + change.spread * (candidate - middle) + change.shift))
-    levels, _ = NOISES[noise].draw(rng, 2 * processes)
+    levels = NOISES[noise].draw(rng, 2 * processes)[0]
     scatter = steps_of(rng, 2 * processes)
     deviations = levels[:, None] + scatter
     base, candidate = deviations[turn == 0], change.spread * deviations[turn == 1] + change.shift

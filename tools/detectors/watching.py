@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.detectors import Nights, Watch
+from tools.detectors import Nights, Values, Watch
 from tools.detectors.changes import CHANGE_NIGHT, NIGHTS, SPIKE_NIGHT, Change, apply
 from tools.detectors.noise import NOISES
 from tools.detectors.recorded import REAL, nights
@@ -17,8 +17,15 @@ NIGHT_SECONDS = 0.1
 
 def draw_nights(noise: str, change: Change, rng: np.random.Generator) -> Nights:
     """Sixty nights with the change in them, and their anchors, whose code never changes."""
-    own, anchor = nights(rng, NIGHTS) if noise == REAL else NOISES[noise].draw(rng, NIGHTS)
-    return Nights(NIGHT_SECONDS * np.exp(apply(change, own)), NIGHT_SECONDS * np.exp(anchor))
+    own, anchor, again, anchor_again = _recorded(rng) if noise == REAL else NOISES[noise].draw(rng, NIGHTS)
+    first, second = (NIGHT_SECONDS * np.exp(apply(change, values)) for values in (own, again))
+    return Nights(first, NIGHT_SECONDS * np.exp(anchor), second, NIGHT_SECONDS * np.exp(anchor_again))
+
+
+def _recorded(rng: np.random.Generator) -> tuple[Values, Values, Values, Values]:
+    """Two runs a night, one after the other, each with its anchor."""
+    own, anchor = nights(rng, 2 * NIGHTS)
+    return own[0::2], anchor[0::2], own[1::2], anchor[1::2]
 
 
 def watched(change: Change) -> int:

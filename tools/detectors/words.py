@@ -27,8 +27,9 @@ alarm is a candidate called slower; where nothing changed it is false.
 each night a detector sees only the nights so far. An alarm is a slow-down that was not reported before (more than two
 nights away from all that was). A change counts as found when an alarm names its night give or take two; the delay is
 the number of nights at the new level that it took, so 1 is the first such night. A detector that tests the newest
-night can find a change in its first three nights only, for later it names a later night. Where ours are confirmed, the
-next night's run does it; `ampmark history --confirm` would make a fresh run in the same night.
+night can find a change in its first three nights only, for later it names a later night. "Fresh runs" is
+the whole procedure of `ampmark history`: a suspect night is run again at once (`--confirm`), and a change point counts
+only when a later run stands by it; the second run of a night shares the machine's state with the first.
 """
 
 LIMITS = """

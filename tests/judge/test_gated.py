@@ -1,0 +1,305 @@
+"""The gate on stored runs: which processes are the base, look by look, and what weakens the comparison."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import records
+
+from suite.companions import AnchorNote, anchor_folder, topup_folder, write_note
+from suite.errors import NoBaseline
+from suite.judge.baseline import approve, find
+from suite.judge.calibration import Calibration, CellCalibration, freeze
+from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.judge.gated import judge, undecided
+from suite.readings import Memory
+from suite.record import Outcome, TrialRecord
+from suite.store import Run
+
+STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)
+"""Five processes that agree within 0.1 %."""
+UNSTEADY = (0.100, 0.102, 0.098, 0.1015, 0.0985)
+"""Five processes that agree within 2 %."""
+FINGERPRINT = records.environment().fingerprint
+
+
+def _cell(
+    seconds: Sequence[float], workload: str = "gpt", precision: str = "fp32", first: int = 0, rss: int = 300
+) -> list[TrialRecord]:
+    """One process per time; repeats count from `first`, and each has so many MiB resident."""
+    return [
+        records.record(
+            spec=records.spec(workload, precision, repeat=first + number),
+            steps=records.trace(value),
+            memory=Memory(peak_rss_bytes=rss * 2**20),
+        )
+        for number, value in enumerate(seconds)
+    ]
+
+
+def _scaled(seconds: Sequence[float], factor: float) -> list[float]:
+    return [value * factor for value in seconds]
+
+
+def _approved(results: Path, trials: Sequence[TrialRecord], name: str = "main") -> Run:
+    run = records.stored(results, trials)
+    approve(results, run, name, "trusted")
+    return run
+
+
+def _finding(verdicts: Verdicts, workload: str = "gpt", metric: str = "step_seconds") -> Finding:
+    (found,) = [f for f in verdicts.findings if (f.workload, f.metric) == (workload, metric)]
+    return found
+
+
+def _blocks(run: Run, seconds: Sequence[float], base: Run, *, name: str = "main", reason: str | None = None) -> None:
+    """An anchor beside a run: one block, a run of its own, per time."""
+    write_note(run.folder, AnchorNote(name, base.info.run, reason=reason))
+    for value in seconds:
+        records.stored(anchor_folder(run.folder), _cell([value]))
+
+
+# --- one look at the stored baseline --------------------------------------------------------------------------------
+
+
+def test_without_an_anchor_the_base_are_the_stored_processes_of_the_baseline(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(STEADY, 1.1)))
+    verdicts = judge(candidate, tmp_path, "main")
+    assert _finding(verdicts).verdict == Verdict.REGRESSED
+    assert (verdicts.baseline, verdicts.base_run, verdicts.candidate_run) == ("main", base.info.run, candidate.info.run)
+    assert (verdicts.anchored, verdicts.looks, verdicts.alpha, verdicts.warnings) == (False, 1, 0.01, ())
+    assert verdicts.reproduce == f"ampmark gate {candidate.info.run} --baseline main"
+
+
+def test_without_an_approved_baseline_there_is_no_verdict(tmp_path: Path) -> None:
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    with pytest.raises(NoBaseline, match="no baseline 'main' is approved for this machine"):
+        judge(candidate, tmp_path, "main")
+
+
+def _digests(folder: Path) -> Mapping[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.2])
+def test_no_verdict_ever_moves_the_baseline(tmp_path: Path, factor: float) -> None:
+    """An improvement least of all: the next slow-down back to the old level would then be none."""
+    _approved(tmp_path, _cell(STEADY))
+    before = _digests(tmp_path / "baselines")
+    candidate = records.stored(tmp_path, _cell(_scaled(STEADY, factor)))
+    for _ in range(2):
+        judge(candidate, tmp_path, "main", topping_up=True)
+    assert _digests(tmp_path / "baselines") == before != {}
+
+
+# --- what weakens it ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("days", "stale"), [(0, False), (89, False), (91, True), (400, True)])
+def test_a_baseline_of_more_than_ninety_days_is_said_to_have_grown_old(tmp_path: Path, days: int, stale: bool) -> None:
+    _approved(tmp_path, _cell(STEADY))
+    (path,) = (tmp_path / "baselines").glob("*/*/baseline.json")
+    approved = datetime.now(UTC) - timedelta(days=days, hours=1)
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"approved_at": approved.isoformat()}),
+        encoding="utf-8",
+    )
+    verdicts = judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
+    said = (
+        f"baseline 'main' is {days} days old; run its code again with --anchor, or approve a newer run "
+        "with `ampmark baseline approve`"
+    )
+    assert verdicts.warnings == ((said,) if stale else ())
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+
+
+# --- the anchor -----------------------------------------------------------------------------------------------------
+
+#: A machine that is 8 % slower tonight, and slows by another 4 % while it is measured.
+TONIGHT = _scaled((1.00, 1.01, 1.02, 1.03, 1.04), 0.108)
+
+
+def test_with_an_anchor_its_blocks_are_the_base_and_a_slow_machine_is_no_regression(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(TONIGHT, 1.001)))
+    assert _finding(judge(candidate, tmp_path, "main")).verdict == Verdict.REGRESSED
+    _blocks(candidate, TONIGHT, base)
+    verdicts = judge(candidate, tmp_path, "main")
+    found = _finding(verdicts)
+    assert (found.verdict, found.test, found.values_base) == (Verdict.UNCHANGED, "paired t", pytest.approx(TONIGHT))
+    assert (verdicts.anchored, verdicts.base_run, verdicts.warnings) == (True, base.info.run, ())
+    assert verdicts.headline.endswith(f"against baseline 'main' (run {base.info.run}, run again in turn with it)")
+
+
+def test_an_anchor_of_another_baseline_is_not_used(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    other = _approved(tmp_path, _cell(STEADY), "other")
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, _scaled(STEADY, 2.0), other, name="other")
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.base_run, verdicts.warnings) == (False, base.info.run, ())
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+    assert _finding(judge(candidate, tmp_path, "other")).verdict == Verdict.IMPROVED
+
+
+def test_an_anchor_of_a_run_that_is_no_longer_the_baseline_is_not_used_and_that_is_said(tmp_path: Path) -> None:
+    former = _approved(tmp_path, _cell(_scaled(STEADY, 2.0)))
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, _scaled(STEADY, 2.0), former)
+    newer = _approved(tmp_path, _cell(STEADY))
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.base_run) == (False, newer.info.run)
+    assert verdicts.warnings == (
+        f"the anchor was run {former.info.run}, which is no longer baseline 'main'; the stored one counts",
+    )
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("blocks", "reason", "said"),
+    [
+        (2, None, ("2 anchor blocks are too few, at least 3 are needed; the stored baseline counts",)),
+        (
+            0,
+            "it broke",
+            (
+                "the anchor has 0 blocks: it broke",
+                "0 anchor blocks are too few, at least 3 are needed; the stored baseline counts",
+            ),
+        ),
+    ],
+)
+def test_too_few_blocks_are_not_used_and_that_is_said(
+    tmp_path: Path, blocks: int, reason: str | None, said: tuple[str, ...]
+) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, _scaled(STEADY, 2.0)[:blocks], base, reason=reason)
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.warnings) == (False, said)
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+
+
+def test_an_anchor_that_ended_after_three_blocks_is_used_with_the_reason(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(TONIGHT, 1.001)))
+    _blocks(candidate, TONIGHT[:3], base, reason="it broke")
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.warnings) == (True, ("the anchor has 3 blocks: it broke",))
+    assert (_finding(verdicts).processes_base, _finding(verdicts).processes_candidate) == (3, 3)
+
+
+# --- several looks --------------------------------------------------------------------------------------------------
+
+
+def test_topping_up_divides_the_error_rates_from_the_first_look_on(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    # 3.5 standard errors: one-sided p = 0.004 is below 0.01 and above 0.01 / 3.
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.04)))
+    once, topped = (judge(candidate, tmp_path, "main", topping_up=flag) for flag in (False, True))
+    assert (_finding(once).verdict, _finding(topped).verdict) == (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
+    assert (topped.looks, topped.alpha, topped.false_discovery_rate) == (
+        3,
+        pytest.approx(0.01 / 3),
+        pytest.approx(0.05 / 3),
+    )
+    assert topped.reproduce == f"ampmark gate {candidate.info.run} --baseline main --top-up"
+
+
+def test_what_a_look_decided_stays_and_the_rest_is_decided_by_the_next(tmp_path: Path) -> None:
+    _approved(tmp_path, [*_cell(UNSTEADY), *_cell(STEADY, "lstm")])
+    candidate = records.stored(tmp_path, [*_cell(_scaled(UNSTEADY, 1.04)), *_cell(STEADY, "lstm")])
+    first = judge(candidate, tmp_path, "main", topping_up=True)
+    assert undecided(first) == [("gpt", "fp32")]
+    assert _finding(first).verdict == Verdict.INCONCLUSIVE
+    assert _finding(first, metric="peak_rss_bytes").verdict == Verdict.UNCHANGED
+    # Five more processes of gpt, as slow as the first and with twice the memory, which was decided already.
+    records.stored(topup_folder(candidate.folder), _cell(_scaled(UNSTEADY, 1.04), first=5, rss=600))
+    second = judge(candidate, tmp_path, "main")
+    time, memory = _finding(second), _finding(second, metric="peak_rss_bytes")
+    assert (time.verdict, time.look, time.processes_candidate) == (Verdict.REGRESSED, 2, 10)
+    assert (memory.verdict, memory.look, memory.processes_candidate) == (Verdict.UNCHANGED, 1, 5)
+    assert _finding(second, "lstm").look == 1
+    # Topped up once, it was judged on those terms for good, whether or not that is asked for again.
+    assert (second.looks, second.alpha) == (3, pytest.approx(0.01 / 3))
+    assert undecided(second) == []
+    assert [f.verdict for f in second.findings] == sorted((f.verdict for f in second.findings), key=list(Verdict).index)
+
+
+def test_a_third_look_with_its_own_anchor_decides_what_two_could_not(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    # Pairs differ by 3 % ± 3 %: t is 2.2 with 4 degrees of freedom, then 3.3 with 9, then 4.1 with 14.
+    slower = [
+        value * math.exp(0.0296 + 0.03 * z) for value, z in zip(TONIGHT, (-1.2, -0.7, 0.0, 0.7, 1.2), strict=True)
+    ]
+    candidate = records.stored(tmp_path, _cell(slower))
+    _blocks(candidate, TONIGHT, base)
+    seen = [_finding(judge(candidate, tmp_path, "main", topping_up=True))]
+    for first in (5, 10):
+        more = records.stored(topup_folder(candidate.folder), _cell(slower, first=first))
+        _blocks(more, TONIGHT, base)
+        seen.append(_finding(judge(candidate, tmp_path, "main", topping_up=True)))
+    assert [(f.verdict, f.look, f.processes_base, f.processes_candidate) for f in seen] == [
+        (Verdict.INCONCLUSIVE, 1, 5, 5),
+        (Verdict.INCONCLUSIVE, 2, 10, 10),
+        (Verdict.REGRESSED, 3, 15, 15),
+    ]
+    assert {f.test for f in seen} == {"paired t"}
+
+
+def test_a_process_that_fails_at_a_later_look_is_a_failure_of_its_cell(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.04)))
+    crashed = records.record(Outcome.CRASHED, reason="signal 9", spec=records.spec(repeat=5))
+    records.stored(topup_folder(candidate.folder), [crashed])
+    verdicts = judge(candidate, tmp_path, "main")
+    assert [(f.metric, f.verdict) for f in verdicts.findings] == [("outcome", Verdict.FAILED)]
+
+
+def test_only_what_more_processes_could_decide_is_undecided() -> None:
+    def said(
+        workload: str, verdict: Verdict, *reasons: str, family: int | None = 3, metric: str = "step_seconds"
+    ) -> Finding:
+        return Finding(workload, "fp32", metric, verdict, family=family, reasons=reasons)
+
+    findings = (
+        said("noisy", Verdict.INCONCLUSIVE),
+        said("noisy", Verdict.INCONCLUSIVE, metric="peak_rss_bytes"),
+        said("hungry", Verdict.INCONCLUSIVE, metric="peak_rss_bytes"),
+        said("throttled", Verdict.INCONCLUSIVE, "clock_throttled in 1 of 10 trials"),
+        said("scarce", Verdict.INCONCLUSIVE, family=None),
+        said("slow", Verdict.REGRESSED),
+        said("same", Verdict.UNCHANGED),
+    )
+    verdicts = Verdicts("a", "b", "main", "f", "Test CPU", 0.01, 0.05, 0.02, findings)
+    assert undecided(verdicts) == [("noisy", "fp32"), ("hungry", "fp32")]
+
+
+# --- what was frozen ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("setup", "estimator"), [("this one", "min"), ("another one", "median")])
+def test_a_frozen_estimator_is_used_for_its_machine_and_setup(tmp_path: Path, setup: str, estimator: str) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    sha = str(base.trials.iloc[0]["setup_sha256"]) if setup == "this one" else "0" * 64
+    frozen = CellCalibration("gpt", "fp32", sha, 20, estimator="min")
+    freeze(tmp_path, Calibration(FINGERPRINT, "aa", "2026-01-01T00:00:00+00:00", "equal code", (frozen,)))
+    assert _finding(judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")).estimator == estimator
+
+
+def test_the_baseline_of_the_name_and_no_other_is_meant(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(STEADY), "main")
+    old = _approved(tmp_path, _cell(_scaled(STEADY, 1.2)), "v1.0")
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    assert _finding(judge(candidate, tmp_path, "main")).verdict == Verdict.UNCHANGED
+    verdicts = judge(candidate, tmp_path, "v1.0")
+    assert (_finding(verdicts).verdict, verdicts.base_run) == (Verdict.IMPROVED, old.info.run)
+    assert find(tmp_path, "v1.0", FINGERPRINT)[0].run == old.info.run

@@ -1,0 +1,331 @@
+"""What the nights say of a series: the states, the segments they are read from, and levels that were accepted.
+
+The noise of one night is 0.3 % and effects are of 10 %, so that no threshold is near (statistics: test_changes.py).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.errors import DamagedResults, UnwritableResults, UsageError
+from suite.judge.history import Acknowledgement, State, Trend, acknowledge, acknowledgements, trend_of
+from suite.judge.nights import Night, Series
+
+SLOWER = 0.1
+Levels = Sequence[tuple[float, int]]
+
+
+def _series(*levels: tuple[float, int], anchored: bool = True, seed: int = 0) -> Series:
+    """So many nights at each level; run and commit of night 7 are `run-07` and `commit-07`."""
+    flat = np.array([level for level, nights in levels for _ in range(nights)])
+    noise = np.random.default_rng(seed).normal(0.0, 0.003, (2, len(flat)))
+    noise[:, -1:] = 0.0  # the last night is an ordinary one: only its level can put it out of line
+    nights = tuple(
+        Night(
+            run=f"run-{number:02}",
+            at=f"2026-01-01T00:00:{number:02}+00:00",
+            commit=f"commit-{number:02}",
+            fingerprint="f",
+            value=math.log(0.1) + float(flat[number] + noise[0, number]),
+            processes=5,
+            anchor=math.log(0.1) + float(noise[1, number]) if anchored else None,
+            anchor_run="base" if anchored else None,
+        )
+        for number in range(len(flat))
+    )
+    return Series("gpt", "bf16", "s" * 64, "median", nights)
+
+
+def _with_nights(series: Series, **changed: dict[int, object]) -> Series:
+    """The series with fields of single nights replaced: `anchor={3: None}`."""
+    nights = [
+        replace(night, **{name: values[place] for name, values in changed.items() if place in values})
+        for place, night in enumerate(series.nights)
+    ]
+    return replace(series, nights=tuple(nights))
+
+
+# --- states ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nights", [0, 1, 10])
+def test_fewer_than_eleven_nights_are_too_short(nights: int) -> None:
+    trend = trend_of(_series((0.0, nights)))
+    assert (trend.state, trend.nights) == (State.TOO_SHORT, nights)
+    assert trend.reasons == (f"{nights} nights since then; a change needs 8 before and 3 after it",)
+
+
+def test_a_series_that_did_not_move_is_steady() -> None:
+    trend = trend_of(_series((0.0, 40)))
+    assert trend == Trend("gpt", "bf16", State.STEADY, nights=40, anchored=True)
+    assert trend.cell == "gpt × bf16"
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_one_slow_night_is_suspect_and_a_fresh_run_decides(anchored: bool) -> None:
+    trend = trend_of(_series((0.0, 30), (SLOWER, 1), anchored=anchored))
+    assert trend.state == State.SUSPECT
+    assert trend.change == pytest.approx(math.expm1(SLOWER), abs=0.02)
+    assert (trend.first_run, trend.last_run) == ("run-30", "run-30")
+    assert trend.reasons[-1].startswith("one night is out of line, +")
+    assert "`ampmark history --confirm`" in trend.reasons[-1]
+
+
+def test_a_slow_night_that_was_a_spike_is_forgotten_with_the_next_one() -> None:
+    assert trend_of(_series((0.0, 30), (SLOWER, 1), (0.0, 1))).state == State.STEADY
+
+
+def test_a_change_that_a_further_run_confirmed_beside_an_anchor_is_regressed() -> None:
+    trend = trend_of(_series((0.0, 30), (SLOWER, 4)))
+    assert trend.state == State.REGRESSED
+    assert trend.change == pytest.approx(math.expm1(SLOWER), abs=0.02)
+    assert trend.p is not None
+    assert trend.p < 1e-3
+    assert (trend.first_run, trend.last_run) == ("run-30", "run-30")
+    assert trend.commits == ("commit-29", "commit-30")
+    assert trend.reasons == ("slower since run run-30, most likely, and confirmed",)
+
+
+def test_three_slow_nights_that_no_further_run_confirmed_are_suspect() -> None:
+    trend = trend_of(_series((0.0, 30), (SLOWER, 3)))
+    assert trend.state == State.SUSPECT
+    assert trend.reasons == ("slower since run run-30, most likely; a fresh run decides (`ampmark history --confirm`)",)
+
+
+def test_without_an_anchor_no_number_of_runs_makes_a_suspect_regressed() -> None:
+    trend = trend_of(_series((0.0, 30), (SLOWER, 20), anchored=False))
+    assert (trend.state, trend.anchored) == (State.SUSPECT, False)
+    assert trend.reasons == (
+        "slower since run run-30, most likely, and confirmed",
+        "no anchor was run, so it may be the machine: `ampmark run --anchor NAME` tells",
+    )
+    assert trend.commits == ("commit-29", "commit-30")
+
+
+def test_a_machine_that_is_slower_for_a_fortnight_slows_its_anchor_and_is_steady() -> None:
+    series = _series((0.0, 20), (SLOWER, 14), (0.0, 10))
+    moved = {place: math.log(0.1) + SLOWER for place in range(20, 34)}
+    assert trend_of(_with_nights(series, anchor=moved)).state == State.STEADY
+
+
+@pytest.mark.parametrize("slow_nights", [5, 12])
+def test_a_regression_that_is_gone_again_is_fixed(slow_nights: int) -> None:
+    trend = trend_of(_series((0.0, 30), (SLOWER, slow_nights), (0.0, 20)))
+    assert trend.state == State.FIXED
+    assert trend.reasons == ("it was slower since run run-30",)
+    assert trend.change == pytest.approx(math.expm1(-SLOWER), abs=0.02)
+    assert trend.first_run == f"run-{30 + slow_nights}"
+
+
+def test_a_series_that_became_faster_is_improved() -> None:
+    trend = trend_of(_series((0.0, 30), (-SLOWER, 20)))
+    assert (trend.state, trend.reasons) == (State.IMPROVED, ())
+    assert trend.change == pytest.approx(math.expm1(-SLOWER), abs=0.02)
+    assert trend.commits == ("commit-29", "commit-30")
+
+
+def test_half_of_a_regression_that_is_gone_is_an_improvement_and_not_a_fix() -> None:
+    assert trend_of(_series((0.0, 30), (2 * SLOWER, 15), (SLOWER, 15))).state == State.IMPROVED
+
+
+def test_an_improvement_that_is_lost_again_is_regressed() -> None:
+    trend = trend_of(_series((0.0, 20), (-SLOWER, 20), (0.0, 10)))
+    assert (trend.state, trend.first_run) == (State.REGRESSED, "run-40")
+
+
+def test_after_an_improvement_a_slow_night_is_suspect_by_the_new_level() -> None:
+    """As slow as it was before the improvement: nothing remarkable by the old level."""
+    trend = trend_of(_series((0.0, 30), (-SLOWER, 20), (0.0, 1)))
+    assert trend.state == State.SUSPECT
+    assert trend.change == pytest.approx(math.expm1(SLOWER), abs=0.02)
+    assert (trend.first_run, trend.last_run) == ("run-50", "run-50")
+
+
+def test_a_slow_rise_is_drifting_and_says_over_how_many_nights() -> None:
+    rising = _series(*[(0.001 * night, 1) for night in range(60)])
+    # The last night is as those a fortnight before: by itself it is not out of line.
+    trend = trend_of(_with_nights(rising, value={59: rising.nights[45].value}))
+    assert trend.state == State.DRIFTING
+    assert trend.change == pytest.approx(math.expm1(0.059), abs=0.01)
+    assert trend.reasons[-1].endswith("over 60 nights, in no single step")
+
+
+def test_a_slow_fall_is_no_news() -> None:
+    assert trend_of(_series(*[(-0.001 * night, 1) for night in range(60)])).state in (State.STEADY, State.IMPROVED)
+
+
+# --- segments -------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_of_the_environment_begins_another_segment() -> None:
+    series = _series((0.0, 20), (SLOWER, 20))
+    changed = _with_nights(series, fingerprint=dict.fromkeys(range(20, 40), "g"))
+    trend = trend_of(changed)
+    assert (trend.state, trend.nights) == (State.STEADY, 20)
+    assert trend.reasons == ("the environment changed with run run-20; earlier nights are another segment",)
+    assert trend_of(series).state == State.REGRESSED
+
+
+def test_after_a_change_of_the_environment_nothing_is_said_for_eleven_nights() -> None:
+    series = _with_nights(_series((0.0, 20), (SLOWER, 5)), fingerprint=dict.fromkeys(range(20, 25), "g"))
+    trend = trend_of(series)
+    assert (trend.state, trend.nights) == (State.TOO_SHORT, 5)
+    assert trend.reasons == (
+        "the environment changed with run run-20; earlier nights are another segment",
+        "5 nights since then; a change needs 8 before and 3 after it",
+    )
+
+
+def test_only_the_last_of_several_environments_counts() -> None:
+    prints = dict.fromkeys(range(10, 20), "g")  # f, g, and f again
+    trend = trend_of(_with_nights(_series((0.0, 10), (SLOWER, 10), (0.0, 20)), fingerprint=prints))
+    assert (trend.state, trend.nights) == (State.STEADY, 20)
+
+
+# --- anchors --------------------------------------------------------------------------------------------------------
+
+
+def test_a_newly_approved_baseline_is_another_program_and_no_change_of_the_series() -> None:
+    """The anchor's code becomes 10 % faster in the middle; the machine's moods, which both share, are still removed."""
+    moods = np.random.default_rng(9).normal(0.0, 0.02, 40)
+    series = _series((0.0, 40))
+    shared = _with_nights(
+        series,
+        value={place: night.value + float(moods[place]) for place, night in enumerate(series.nights)},
+        anchor={
+            place: (night.anchor or 0.0) + float(moods[place]) - (SLOWER if place >= 20 else 0.0)
+            for place, night in enumerate(series.nights)
+        },
+        anchor_run=dict.fromkeys(range(20, 40), "newer base"),
+    )
+    assert trend_of(shared).state == State.STEADY
+
+
+@pytest.mark.parametrize("failed", [[3], [3, 17, 33]])
+def test_nights_whose_anchor_failed_are_left_out_and_undo_no_other(failed: list[int]) -> None:
+    trend = trend_of(_with_nights(_series((0.0, 30), (SLOWER, 6)), anchor=dict.fromkeys(failed)))
+    assert (trend.state, trend.anchored, trend.nights) == (State.REGRESSED, True, 36 - len(failed))
+    assert trend.reasons[0] == f"{len(failed)} nights without an anchor are left out"
+    assert trend.commits == ("commit-29", "commit-30")
+
+
+@pytest.mark.parametrize(
+    "without", [range(35, 36), range(26)], ids=["the newest night has none", "too few nights have one"]
+)
+def test_otherwise_all_nights_are_read_without_an_anchor(without: range) -> None:
+    trend = trend_of(_with_nights(_series((0.0, 30), (SLOWER, 6)), anchor=dict.fromkeys(without)))
+    assert (trend.state, trend.anchored, trend.nights) == (State.SUSPECT, False, 36)
+
+
+# --- accepted levels ------------------------------------------------------------------------------------------------
+
+REGRESSED = _series((0.0, 30), (SLOWER, 20))
+
+
+def _accepted(run: str, **fields: str) -> Acknowledgement:
+    made = Acknowledgement("gpt", "bf16", "s" * 64, run, "a better loss is worth it", "2026-02-01T00:00:00+00:00")
+    return replace(made, **fields)
+
+
+def test_an_accepted_level_begins_the_series_anew() -> None:
+    assert trend_of(REGRESSED).state == State.REGRESSED
+    trend = trend_of(REGRESSED, [_accepted("run-30")])
+    assert (trend.state, trend.nights) == (State.ACKNOWLEDGED, 20)
+    assert trend.reasons == ("the level since run run-30 was acknowledged: a better loss is worth it",)
+
+
+def test_a_level_that_was_just_accepted_is_acknowledged_and_not_too_short() -> None:
+    trend = trend_of(REGRESSED, [_accepted("run-45")])
+    assert (trend.state, trend.nights) == (State.ACKNOWLEDGED, 5)
+    assert trend.reasons[-1] == "5 nights since then; a change needs 8 before and 3 after it"
+
+
+def test_a_regression_after_an_accepted_level_is_one_again() -> None:
+    trend = trend_of(_series((0.0, 20), (SLOWER, 20), (2 * SLOWER, 10)), [_accepted("run-20")])
+    assert (trend.state, trend.first_run) == (State.REGRESSED, "run-40")
+
+
+def test_the_newest_of_several_accepted_levels_counts_whatever_their_order() -> None:
+    both = [_accepted("run-40", reason="second"), _accepted("run-20", reason="first")]
+    trend = trend_of(_series((0.0, 20), (SLOWER, 20), (2 * SLOWER, 15)), both)
+    assert (trend.state, trend.nights) == (State.ACKNOWLEDGED, 15)
+    assert trend.reasons == ("the level since run run-40 was acknowledged: second",)
+
+
+@pytest.mark.parametrize(
+    "other", [{"workload": "lstm"}, {"precision": "fp32"}, {"setup_sha256": "t" * 64}, {"run": "run-99"}]
+)
+def test_a_level_of_another_series_or_of_a_run_that_is_not_there_is_not_accepted(other: dict[str, str]) -> None:
+    assert trend_of(REGRESSED, [replace(_accepted("run-30"), **other)]).state == State.REGRESSED
+
+
+def test_acknowledging_keeps_the_last_run_of_the_range_and_the_reason(tmp_path: Path) -> None:
+    trend = replace(trend_of(REGRESSED), first_run="run-29", last_run="run-31")
+    made = acknowledge(tmp_path, REGRESSED, trend, "a better loss is worth it")
+    assert (made.workload, made.precision, made.setup_sha256) == ("gpt", "bf16", "s" * 64)
+    assert (made.run, made.reason) == ("run-31", "a better loss is worth it")
+    assert acknowledgements(tmp_path) == [made]
+    assert trend_of(REGRESSED, acknowledgements(tmp_path)).state == State.ACKNOWLEDGED
+
+
+def test_every_acknowledgement_is_kept_oldest_first(tmp_path: Path) -> None:
+    trend = trend_of(REGRESSED)
+    made = [acknowledge(tmp_path, REGRESSED, trend, reason) for reason in ("first", "second")]
+    assert acknowledgements(tmp_path) == made
+    assert len((tmp_path / "acknowledged.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_without_any_there_are_none(tmp_path: Path) -> None:
+    assert acknowledgements(tmp_path) == []
+
+
+def test_a_suspect_can_be_accepted_too(tmp_path: Path) -> None:
+    suspect = _series((0.0, 30), (SLOWER, 1))
+    assert acknowledge(tmp_path, suspect, trend_of(suspect), "known").run == "run-30"
+
+
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_a_level_is_not_accepted_without_a_reason(tmp_path: Path, reason: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        acknowledge(tmp_path, REGRESSED, trend_of(REGRESSED), reason)
+    assert str(caught.value) == "--reason is empty; say why the new level is accepted."
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("series", "state"), [(_series((0.0, 30)), "steady"), (_series((0.0, 5)), "too short"),
+                          (_series((0.0, 30), (-SLOWER, 20)), "improved")]
+)  # fmt: skip
+def test_there_is_nothing_to_accept_where_nothing_got_worse(tmp_path: Path, series: Series, state: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        acknowledge(tmp_path, series, trend_of(series), "why not")
+    assert str(caught.value) == (f"gpt × bf16 is {state}; only a regression or a suspect with a beginning is accepted.")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"workload": "gpt"}', "\udcff"])
+def test_a_damaged_list_of_accepted_levels_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "acknowledged.jsonl"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DamagedResults) as caught:
+        acknowledgements(tmp_path)
+    assert str(caught.value).startswith(f"{path} is damaged (")
+    assert str(caught.value).endswith("); restore it from a copy.")
+
+
+def test_empty_lines_between_accepted_levels_are_nothing(tmp_path: Path) -> None:
+    line = json.dumps(_accepted("run-30").__dict__)
+    (tmp_path / "acknowledged.jsonl").write_text(f"{line}\n\n{line}\n", encoding="utf-8")
+    assert acknowledgements(tmp_path) == [_accepted("run-30")] * 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "acknowledged.jsonl").mkdir()
+    with pytest.raises(UnwritableResults):
+        acknowledge(tmp_path, REGRESSED, trend_of(REGRESSED), "why not")
