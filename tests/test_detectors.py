@@ -484,8 +484,8 @@ def made() -> Results:
         tallies.gates[cell, name].calls.update(
             {Call.SLOWER: slower, Call.UNCHANGED: unchanged, Call.NOTHING: 100 - slower - unchanged}
         )
-    tallies.watches[Cell("iid-1", "none"), "ampmark"] = WatchTally(100, 3, 3, 3000)
-    tallies.watches[Cell("iid-1", "+3"), "ampmark"] = WatchTally(100, 96, 96, 1400, 95, [3] * 92 + [6] * 3, 95)
+    tallies.watches[Cell("iid-1", "none"), FOLLOWED.name] = WatchTally(100, 3, 3, 3000)
+    tallies.watches[Cell("iid-1", "+3"), FOLLOWED.name] = WatchTally(100, 96, 96, 1400, 95, [3] * 92 + [6] * 3, 95)
     return Results(tallies, 100, 90.0, ("asv steps",))
 
 
@@ -517,7 +517,7 @@ def test_the_page_says_what_how_and_whether_it_was_all() -> None:
     assert "**Reduced run.**" in text
     assert "**Reduced run.**" not in page(made(), surroundings(), full=True)
     assert "| hyperfine | 3.0 % [1.0, 8.5] |" in text
-    assert "| ampmark | 95.0 % [88.8, 97.8] (3) |" in text
+    assert f"| {FOLLOWED.name} | 95.0 % [88.8, 97.8] (3) |" in text
     assert "| series with an alarm | independent, 1 % |" in text
     assert "| asv steps | nights | L1 Potts model with AR(1), steps ≥ 5 % | their code |" in text
     assert "2 minutes" in text
@@ -539,7 +539,7 @@ def test_the_numbers_for_reports_are_ours_alone_and_small() -> None:
         "inconclusive": [0.05, 0.0215, 0.1118, 100],
     }
     assert [row["false_alarms"] for row in found["history"] if "false_alarms" in row] == [[0.03, 0.0103, 0.0845, 100]]
-    assert {row["detector"] for row in (*found["gate"], *found["history"])} == {"ampmark"}
+    assert {row["detector"] for row in (*found["gate"], *found["history"])} == {"ampmark", FOLLOWED.name}
     assert "hyperfine" not in json.dumps([found["gate"], found["history"]])
 
 

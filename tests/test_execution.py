@@ -5,44 +5,21 @@ The trials of the candidate are not run: a stand-in for the runner yields the ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import records
 from fake_python import FakePython
+from fake_runner import MACHINE, FakeRunner
 
 from suite import runner
 from suite.anchor import Anchor
 from suite.companions import AnchorNote, anchor_folder, anchor_of, read_note
 from suite.execution import RunInterruptedError, execute
 from suite.judge.baseline import Approval
-from suite.runner import AnchorBlock, Event, Finished, Machine, Started
+from suite.runner import AnchorBlock, Event, Finished
 from suite.spec import Plan
 from suite.store import RunWriter, create_run, load_run, reopen_run
-
-MACHINE = Machine(records.environment(), None)
-
-
-@dataclass
-class FakeRunner:
-    """In place of `suite.runner.run_plan`: every trial takes a tenth of a second and goes well."""
-
-    started: list[str] = field(default_factory=list)
-    interrupted_at: str | None = None
-    """Id of the trial during which Ctrl-C is pressed."""
-
-    def __call__(self, plan: Plan, machine: Machine, skip: frozenset[str] = frozenset()) -> Iterator[Event]:
-        assert machine is MACHINE
-        for index, spec in enumerate(plan.trials):
-            if spec.trial_id in skip:
-                continue
-            self.started.append(spec.trial_id)
-            yield Started(index, len(plan.trials), spec)
-            if spec.trial_id == self.interrupted_at:
-                raise KeyboardInterrupt
-            yield Finished(records.record(spec=spec, order=index), log=f"log of {spec.trial_id}")
 
 
 @pytest.fixture

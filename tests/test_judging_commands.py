@@ -9,37 +9,31 @@ from pathlib import Path
 
 import pytest
 import records
+from fake_runner import MACHINE, FakeRunner
+from test_cli import ampmark
 
-from suite.cli import main
+from suite import runner
 from suite.companions import AnchorNote, anchor_folder, write_note
 from suite.judge.baseline import approve
 from suite.judge.calibration import calibration_for
 from suite.judge.history import acknowledgements
 from suite.record import Quality, TrialRecord
-from suite.store import Run, create_run
+from suite.store import Run, create_run, load_run
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.1002, 0.0998)
 UNSTEADY = (0.100, 0.102, 0.098, 0.1015, 0.0985)
 Capture = pytest.CaptureFixture[str]
 
 
-def ampmark(*arguments: object) -> int:
-    """Run a command line; the exit status."""
-    with pytest.raises(SystemExit) as ending:
-        main([str(argument) for argument in arguments])
-    code = ending.value.code
-    return code if isinstance(code, int) else 0
-
-
-def _refused(capsys: Capture, home: Path, *arguments: object) -> str:
-    """The one sentence on stderr of a command that ends with status 2."""
+def _refused(capsys: Capture, home: Path, *arguments: object, after: tuple[str, ...] = ()) -> str:
+    """The one sentence on stderr of a command that ends with status 2, after these lines of progress."""
     capsys.readouterr()
     assert ampmark(*arguments, "--home", home) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("ampmark: ")
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
-    return captured.err.removeprefix("ampmark: ").rstrip("\n")
+    *progress, said = captured.err.splitlines()
+    assert (captured.out, tuple(progress)) == ("", after)
+    assert said.startswith("ampmark: ")
+    return said.removeprefix("ampmark: ")
 
 
 def _stored(home: Path, trials: Sequence[TrialRecord]) -> Run:
@@ -196,6 +190,64 @@ def test_without_a_suspect_there_is_nothing_to_confirm(tmp_path: Path, capsys: C
     )
 
 
+PROFILE = """
+name = "test"
+summary = "the trials of tests/records.py"
+precisions = ["fp32", "bf16"]
+[workloads.gpt]
+steps = 12
+warmup_steps = 2
+batch_size = 4
+[workloads.gpt.optimizer]
+name = "sgd"
+learning_rate = 0.1
+[workloads.lstm]
+steps = 12
+warmup_steps = 2
+batch_size = 4
+[workloads.lstm.optimizer]
+name = "sgd"
+learning_rate = 0.1
+"""
+
+
+def _profiled(home: Path, trials: Sequence[TrialRecord]) -> Run:
+    """A stored run that was made from the profile."""
+    writer = create_run(home / "results", records.plan(trials), records.environment(), "ampmark run", PROFILE)
+    for trial in trials:
+        writer.append(trial, log="")
+    return writer.seal()
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
+    """Nothing is measured: trials and the survey of the machine are stand-ins."""
+    fake = FakeRunner()
+    monkeypatch.setattr(runner, "run_plan", fake)
+    monkeypatch.setattr(runner, "survey", lambda device: MACHINE)
+    return fake
+
+
+def test_confirming_measures_the_suspects_again_and_judges_with_them(
+    tmp_path: Path, trials: FakeRunner, capsys: Capture
+) -> None:
+    for night in range(11):
+        slow = 1.2 if night == 10 else 1.0
+        _profiled(tmp_path, [*records.cell([0.1]), *records.cell([0.1 * slow], "lstm", "bf16")])
+    assert ampmark("history", "--confirm", "--json", "--home", tmp_path) == 0
+    assert trials.started == [f"lstm-bf16-s0-r{repeat}" for repeat in range(5)]
+    newest = max(path.name for path in (tmp_path / "results" / "runs").iterdir())
+    run = load_run(tmp_path / "results" / "runs" / newest)
+    assert (run.info.command, len(run.trials)) == ("ampmark history --confirm", 5)
+    assert (run.folder / "profile.toml").read_text(encoding="utf-8") == PROFILE
+    # The fresh run is a night of the same series, and an ordinary one: the suspect was a spike.
+    series = json.loads(capsys.readouterr().out)["series"]
+    assert {item["workload"]: (item["state"], item["nights"]) for item in series} == {
+        "gpt": ("steady", 11),
+        "lstm": ("steady", 12),
+    }
+
+
 # --- calibrate ------------------------------------------------------------------------------------------------------
 
 WHY = ("--reason", "equal code")
@@ -261,6 +313,9 @@ def test_bad_input_to_calibrate_is_one_sentence(
 # --- gate --top-up --------------------------------------------------------------------------------------------------
 
 
+UNDECIDED = ("1 cells are undecided; 5 more processes of each …",)
+
+
 def _noisy(home: Path) -> Run:
     """A baseline and a candidate whose noise leaves the time undecided."""
     approve(home / "results", _stored(home, records.cell(UNSTEADY)), "main", "trusted")
@@ -279,7 +334,7 @@ def test_more_processes_are_measured_only_on_the_ground_that_the_first_ones_were
 ) -> None:
     """The stored run is of a made-up machine; this one describes itself and finds that it is another."""
     run = _noisy(tmp_path)
-    message = _refused(capsys, tmp_path, "gate", "--top-up", "--json")
+    message = _refused(capsys, tmp_path, "gate", "--top-up", "--json", after=UNDECIDED)
     assert message.startswith(f"run {run.info.run} was made on other ground (device_name: Test CPU → ")
     assert message.endswith("); start a new run instead.")
     assert not (run.folder / "topup").exists()
@@ -291,9 +346,37 @@ def test_an_anchor_in_an_environment_of_its_own_cannot_be_topped_up(tmp_path: Pa
     write_note(run.folder, AnchorNote("main", base, own_python=True))
     for seconds in UNSTEADY[::-1]:
         records.stored(anchor_folder(run.folder), records.cell([seconds]))
-    assert _refused(capsys, tmp_path, "gate", "--top-up", "--json") == (
+    assert _refused(capsys, tmp_path, "gate", "--top-up", "--json", after=UNDECIDED) == (
         "the anchor's code was in an environment of its own, which a top-up does not know."
     )
+
+
+def test_undecided_cells_are_measured_until_they_are_decided_and_no_others(
+    tmp_path: Path, trials: FakeRunner, capsys: Capture
+) -> None:
+    base = [*records.cell(UNSTEADY), *records.cell(STEADY, "lstm", "bf16")]
+    approve(tmp_path / "results", _profiled(tmp_path, base), "main", "trusted")
+    run = _profiled(tmp_path, [*records.cell(_slower(UNSTEADY, 1.04)), *records.cell(STEADY, "lstm", "bf16")])
+    trials.seconds = _slower(UNSTEADY, 1.04)
+    assert ampmark("gate", "--top-up", "--json", "--home", tmp_path) == 1
+    assert trials.started == [f"gpt-fp32-s0-r{repeat}" for repeat in range(5, 10)]
+    assert len(list((run.folder / "topup" / "runs").iterdir())) == 1
+    document = json.loads(capsys.readouterr().out)
+    decided = {(f["workload"], f["metric"]): (f["verdict"], f["look"]) for f in document["findings"]}
+    assert decided["gpt", "step_seconds"] == ("regressed", 2)
+    assert decided["lstm", "step_seconds"] == ("unchanged", 1)
+
+
+def test_after_three_looks_it_is_enough(tmp_path: Path, trials: FakeRunner) -> None:
+    approve(tmp_path / "results", _profiled(tmp_path, records.cell(UNSTEADY)), "main", "trusted")
+    run = _profiled(tmp_path, records.cell(_slower(UNSTEADY, 1.02)))
+    trials.seconds = [0.1, 0.11] * 10
+    assert ampmark("gate", "--top-up", "--fail-on", "inconclusive", "--home", tmp_path) == 3
+    assert trials.started == [f"gpt-fp32-s0-r{repeat}" for repeat in range(5, 15)]
+    # They are kept: asked again, it measures nothing more and says the same.
+    assert ampmark("gate", "--top-up", "--fail-on", "inconclusive", "--home", tmp_path) == 3
+    assert len(trials.started) == 10
+    assert len(list((run.folder / "topup" / "runs").iterdir())) == 2
 
 
 @pytest.mark.parametrize("top_up", [(), ("--top-up",)])

@@ -57,7 +57,7 @@ def history(
     if acknowledge is not None:
         accept(place.results, acknowledge, reason)
     if confirm:
-        _measure_again(place)
+        _measure_again(place, quiet=as_json)
     device, trends = follow(place.results)
     if as_json:
         print_json({"device": device, "series": encode(trends)})
@@ -88,7 +88,7 @@ def calibrate(
         print_calibration(chosen)
 
 
-def _measure_again(place: Home) -> None:
+def _measure_again(place: Home, *, quiet: bool) -> None:
     """A fresh run of the suspects, with the anchor that the newest run had."""
     from suite.companions import read_note
     from suite.judge.followed import newest_run, suspects
@@ -98,7 +98,7 @@ def _measure_again(place: Home) -> None:
         raise UsageError("no series is suspect, so there is nothing to confirm; `ampmark history` shows them.")
     newest = newest_run(place.results)
     folder = place.results / "runs" / newest.run
-    with RunDisplay() as display:
+    with RunDisplay(quiet=quiet) as display:
         display.surveying()
         planned = api.plan(
             str(folder / "profile.toml"),

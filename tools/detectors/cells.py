@@ -40,6 +40,10 @@ CLEAN = "iid-1"
 """The noise that the other changes are tried in."""
 POWER_SHARE = 0.4
 """Power is measured on so many of the replicates that false alarms are measured on."""
+DEMANDED = ("iid-1", "ar-0.5", "spikes", "sticky")
+"""History noises that something is demanded of."""
+OTHER_SHARE = 0.2
+"""The other histories get so many of the replicates: they are shown, and nothing hangs on them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def cells() -> Iterator[Cell]:
 def replicates(cell: Cell, detector: Detector, most: int) -> int:
     """How many draws a detector gets; at least one."""
     share = POWER_SHARE if CHANGES[cell.change].slower else 1.0
+    share *= 1.0 if cell.gate or cell.noise in DEMANDED else OTHER_SHARE
     return max(1, round(most * share * detector.portion))
 
 

@@ -74,6 +74,7 @@ PLAIN = Watch(
     "change points, each tested again for spikes, AR(1) noise and the choice of its place, ≥ 2 %",
     Kind.OURS,
     "suite.judge.changes.change_points",
+    portion=0.25,
     judge=lambda nights, rng: _shown(_alone(nights)),
 )
 ANCHORED = Watch(
@@ -81,6 +82,7 @@ ANCHORED = Watch(
     "the same after regression on the same night's anchor",
     Kind.OURS,
     "suite.judge.changes.adjusted",
+    portion=0.25,
     judge=lambda nights, rng: _shown(_beside_anchor(nights)),
 )
 FOLLOWED = Watch(
@@ -88,7 +90,6 @@ FOLLOWED = Watch(
     "what `ampmark history` does without an anchor: a suspect night is run again, a change point needs a later run",
     Kind.OURS,
     "suite.judge.changes.confirmed",
-    portion=0.5,
     judge=Follower(anchored=False).judge,
 )
 FOLLOWED_ANCHORED = Watch(

@@ -14,6 +14,7 @@ from tools.detectors.cells import (
     HIERARCHICAL,
     HISTORY_NOISES,
     OTHER_GATE_NOISES,
+    OTHER_SHARE,
     POWER_SHARE,
     PROCESSES,
     QUIET_ONLY,
@@ -62,7 +63,8 @@ def _made(results: Results, made: Surroundings) -> str:
     return (
         f"Measured {made.date} at commit {commit} on {made.cores} cores of {made.cpu}; Python {made.python}, "
         f"{versions}. Seed {SEED}; {results.replicates} series or draws in a quiet cell, "
-        f"{round(POWER_SHARE * results.replicates)} in one with a slow-down; {results.seconds / 60:.0f} minutes."
+        f"{round(POWER_SHARE * results.replicates)} in one with a slow-down; {OTHER_SHARE:.2g} times as many series of "
+        f"noises that nothing is asked of, fewer for slow detectors (last table). {results.seconds / 60:.0f} minutes."
     )
 
 

@@ -29,7 +29,8 @@ nights away from all that was). A change counts as found when an alarm names its
 the number of nights at the new level that it took, so 1 is the first such night. A detector that tests the newest
 night can find a change in its first three nights only, for later it names a later night. "Fresh runs" is
 the whole procedure of `ampmark history`: a suspect night is run again at once (`--confirm`), and a change point counts
-only when a later run stands by it; the second run of a night shares the machine's state with the first.
+only when a later run stands by it; the second run of a night shares the machine's state with
+the first, and spikes are each run's own.
 """
 
 LIMITS = """
