@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite import catalog, profiles, runner, store
-from suite.companions import looks_of, topup_folder, whole
+from suite.companions import looks_of, read_note, topup_folder, whole, write_note
 from suite.decode import encode
 from suite.errors import NoBaseline, ResultsError, UnwritableResults, UsageError
 from suite.execution import RunInterruptedError, execute
@@ -133,6 +133,9 @@ def resume(folder: Path, *, on_event: Callable[[Event], None] = lambda event: No
         raise UsageError(
             f"run {writer.info.run} was begun on other ground ({'; '.join(differences)}); start a new run instead."
         )
+    note = read_note(folder)
+    if note is not None and note.reason is None:
+        write_note(folder, replace(note, reason="the run was interrupted, and completed without its anchor"))
     return execute(writer, machine, on_event)
 
 

@@ -45,6 +45,9 @@ def history(
     acknowledge: Annotated[str | None, typer.Option(help="Accept the level that this cell has reached.")] = None,
     reason: Annotated[str, typer.Option(help="Why it is accepted.")] = "",
     confirm: Annotated[bool, typer.Option("--confirm", help="Measure the suspects again now, then judge.")] = False,
+    anchor_python: Annotated[
+        str | None, typer.Option(help="With --confirm: Python that has the baseline's code, as for `ampmark run`.")
+    ] = None,
     fail_on: FailOption = "regressed",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -57,7 +60,7 @@ def history(
     if acknowledge is not None:
         accept(place.results, acknowledge, reason)
     if confirm:
-        _measure_again(place, quiet=as_json)
+        _measure_again(place, anchor_python, quiet=as_json)
     device, trends = follow(place.results)
     if as_json:
         print_json({"device": device, "series": encode(trends)})
@@ -88,7 +91,7 @@ def calibrate(
         print_calibration(chosen)
 
 
-def _measure_again(place: Home, *, quiet: bool) -> None:
+def _measure_again(place: Home, python: str | None, *, quiet: bool) -> None:
     """A fresh run of the suspects, with the anchor that the newest run had."""
     from suite.companions import read_note
     from suite.judge.followed import newest_run, suspects
@@ -98,6 +101,9 @@ def _measure_again(place: Home, *, quiet: bool) -> None:
         raise UsageError("no series is suspect, so there is nothing to confirm; `ampmark history` shows them.")
     newest = newest_run(place.results)
     folder = place.results / "runs" / newest.run
+    note = read_note(folder)
+    if note is not None and note.own_python and python is None:
+        raise UsageError(f"the anchor of run {newest.run} had a Python of its own; name it with --anchor-python.")
     with RunDisplay(quiet=quiet) as display:
         display.surveying()
         planned = api.plan(
@@ -110,8 +116,9 @@ def _measure_again(place: Home, *, quiet: bool) -> None:
         )
         chosen = tuple(spec for spec in planned.plan.trials if (spec.workload, spec.precision) in cells)
         planned = replace(planned, plan=replace(planned.plan, trials=chosen))
-        note = read_note(folder)
-        anchor = None if note is None else api.prepare_anchor(planned, home=place, baseline=note.baseline)
+        anchor = (
+            None if note is None else api.prepare_anchor(planned, home=place, baseline=note.baseline, python=python)
+        )
         display.planned(planned)
         api.run(planned, home=place, command="ampmark history --confirm", on_event=display.on_event, anchor=anchor)
 

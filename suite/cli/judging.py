@@ -73,9 +73,10 @@ def gate(
             f"complete it with `ampmark run --resume {candidate.info.run}` first."
         )
     verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
+    page = api.report(candidate, home=place, verdicts=verdicts)  # a top-up that is refused loses no verdict
     if top_up:
         verdicts = _topped_up(candidate, place, baseline, verdicts, quiet=as_json)
-    page = api.report(candidate, home=place, verdicts=verdicts)
+        page = api.report(candidate, home=place, verdicts=verdicts)
     _say(verdicts, as_json)
     print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
     raise typer.Exit(verdicts.exit_status(failing))

@@ -29,6 +29,10 @@ class Approval:
     reason: str
     approved_at: str
 
+    def __post_init__(self) -> None:
+        if datetime.fromisoformat(self.approved_at).tzinfo is None:
+            raise ValueError(f"approved_at is {self.approved_at!r}; it has a time zone.")
+
 
 def approve(results: Path, run: Run, name: str, reason: str) -> Approval:
     """Make a run the baseline of this name for its machine; a former one is replaced.

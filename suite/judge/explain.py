@@ -99,6 +99,10 @@ def _rule(finding: Finding, verdicts: Verdicts, limit: str, mirror: str) -> Iter
         f"adjusted over {finding.family} cells {adjusted:.3g} ≤ {rate:.3g} ({_yes(adjusted <= rate)}), "
         f"change ≥ {limit} or ≤ {mirror} ({_yes(_beyond(finding))})"
     )
+    if finding.p_equivalence is not None:
+        level, within = verdicts.equivalence, finding.p_equivalence
+        inside = _yes(within <= level)
+        yield f"unchanged needs: two one-sided tests inside ±{limit}, p {within:.3g} ≤ {level:.3g} ({inside})"
     if finding.verdict is not Verdict.REGRESSED and finding.minimum_detectable is not None:
         form = ".1%" if finding.metric_class is MetricClass.STOCHASTIC else ".4g"
         seen = _text(finding.minimum_detectable, form)

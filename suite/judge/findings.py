@@ -82,6 +82,8 @@ class Finding:
     """The smallest change that matters: δ, or the margin of a quality."""
     p: float | None = None
     """Two-sided."""
+    p_equivalence: float | None = None
+    """Of the two one-sided tests against ±limit: small means unchanged."""
     p_adjusted: float | None = None
     """The same after Benjamini–Hochberg over the family."""
     family: int | None = None
@@ -150,6 +152,8 @@ class Verdicts:
     false_discovery_rate: float
     delta: float
     findings: tuple[Finding, ...]
+    equivalence: float = 0.05
+    """Level of the two one-sided tests."""
     anchored: bool = False
     """Whether the base was run again in turn with the candidate, so that a slow machine slows both."""
     looks: int = 1

@@ -73,6 +73,7 @@ def compare_runs(base: Run, candidate: Run, terms: Terms = Terms()) -> Verdicts:
         device=candidate.info.environment.device_name,
         alpha=levels.alpha,
         false_discovery_rate=levels.q,
+        equivalence=levels.equivalence,
         delta=STEP_TIME.delta,
         findings=tuple(sorted(findings, key=lambda f: (ORDER[f.verdict], place[f.workload, f.precision]))),
         anchored=terms.anchored,

@@ -92,7 +92,9 @@ def _kept(before: Verdicts, now: Verdicts, look: int) -> Verdicts:
         former = decided.get((finding.workload, finding.precision, finding.metric))
         return former if former is not None else replace(finding, look=look)
 
-    findings = sorted(map(chosen, now.findings), key=lambda finding: ORDER[finding.verdict])
+    here = {(f.workload, f.precision, f.metric) for f in now.findings}
+    vanished = [finding for key, finding in decided.items() if key not in here]
+    findings = sorted([*vanished, *map(chosen, now.findings)], key=lambda finding: ORDER[finding.verdict])
     return replace(now, findings=tuple(findings))
 
 

@@ -156,7 +156,8 @@ def _judged(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
     rise = confirmed(values, delta)
     if rise is not None:
         found = _with_point(trend, nights, rise)
-        return _alarm(found, State.REGRESSED, f"slower since run {nights[rise.index].run}, most likely, and confirmed")
+        since = f"slower since run {nights[rise.index].run}, most likely, and confirmed"
+        return _alarm(found, State.REGRESSED, since, disturbed=nights[-1].disturbed)
     points = change_points(values, delta)
     if points and points[-1].change > 0:
         found = _with_point(trend, nights, points[-1])
@@ -170,7 +171,9 @@ def _judged(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
     slow = drift(values, delta)
     if slow is not None and slow.change > 0:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
-        return replace(trend, state=State.DRIFTING, change=slow.change, reasons=(*trend.reasons, what))
+        first, last = nights[-slow.nights].run, nights[-1].run
+        found = replace(trend, change=slow.change, first_run=first, last_run=last)
+        return replace(found, state=State.DRIFTING, reasons=(*trend.reasons, what))
     return _better(trend, nights, points, delta) if points else trend
 
 
@@ -196,7 +199,10 @@ def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint) -> Tr
     )
 
 
-def _alarm(trend: Trend, state: State, reason: str) -> Trend:
+def _alarm(trend: Trend, state: State, reason: str, *, disturbed: bool = False) -> Trend:
+    if state is State.REGRESSED and disturbed:
+        weak = "the last run was disturbed, which can only lower confidence; a fresh one decides"
+        return replace(trend, state=State.SUSPECT, reasons=(*trend.reasons, reason, weak))
     if trend.anchored or state is not State.REGRESSED:
         return replace(trend, state=state, reasons=(*trend.reasons, reason))
     alone = "no anchor was run, so it may be the machine: `ampmark run --anchor NAME` tells"

@@ -120,6 +120,7 @@ def _finding(
         high90=result.high90,
         limit=margin,
         p=result.p,
+        p_equivalence=None if margin is None else result.p_within,
         test="paired t over seeds",
         values_base=tuple(pair.sign * value for value in pair.before),
         values_candidate=tuple(pair.sign * value for value in pair.after),

@@ -41,8 +41,9 @@ def judge_scale_shape(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding
     before, after = ([math.log2(value) for value in side["scale_settled"]] for side in known)
     moved = sum(after) / len(after) - sum(before) / len(before)
     verdict, reasons = _verdict(before, after, moved, alpha)
-    broken = _broken(known[1])
-    if broken and not _broken(known[0]):
+    had = _broken(known[0])
+    broken = [text for kind, text in _broken(known[1]).items() if kind not in had]
+    if broken:
         verdict, reasons = Verdict.REGRESSED, tuple(broken)
     return Finding(
         *cell,
@@ -84,15 +85,15 @@ def _differ(before: list[float], after: list[float], alpha: float) -> bool:
     return bool(test.pvalue / 2 <= alpha)
 
 
-def _broken(rows: pd.DataFrame) -> list[str]:
-    """What must not be, whatever it was before."""
-    found = []
+def _broken(rows: pd.DataFrame) -> dict[str, str]:
+    """What must not be, whatever it was before: its kind and a sentence."""
+    found = {}
     if (rows["scale_lowest"] < LOWEST_SCALE).any():
-        found.append(f"the scale fell to {rows['scale_lowest'].min():g}, below {LOWEST_SCALE:g}")
+        found["lowest"] = f"the scale fell to {rows['scale_lowest'].min():g}, below {LOWEST_SCALE:g}"
     steady = rows["steps"] - rows["overflow_calibration_count"]
     rate = float((rows["overflow_steady_count"].sum()) / steady.sum()) if steady.sum() else 0.0
     interval = json.loads(rows.iloc[0]["spec"])["scaler"]["growth_interval"]
     usual = max(LARGEST_SKIP_RATE, EXPECTED_SKIPS / interval)
     if rate > usual:
-        found.append(f"{rate:.1%} of the steps after calibration are skipped, more than {usual:.1%}")
+        found["skips"] = f"{rate:.1%} of the steps after calibration are skipped, more than {usual:.1%}"
     return found

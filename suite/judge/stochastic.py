@@ -147,6 +147,7 @@ def _finding(
         high90=high90,
         limit=metric.delta,
         p=result.p,
+        p_equivalence=result.p_within,
         family=family if known else None,
         minimum_detectable=math.expm1(minimum_detectable(result, level, metric.limit)) if known else None,
         estimator=sample.estimator,
