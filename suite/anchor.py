@@ -54,7 +54,11 @@ def prepare(approval: Approval, base: Run, plan: Plan, home: Path, python: str |
     profile = base.folder / "profile.toml"
     if not profile.exists() or not profile.read_text(encoding="utf-8").strip():
         raise UsageError(f"baseline {approval.name!r} was not made from a profile, so it cannot be run again.")
-    cells = tuple(dict.fromkeys((spec.workload, spec.precision) for spec in plan.trials))
+    # The old code need not know a workload that is new.
+    known = {(spec.workload, spec.precision) for spec in base.info.plan.trials}
+    cells = tuple(cell for cell in dict.fromkeys((s.workload, s.precision) for s in plan.trials) if cell in known)
+    if not cells:
+        raise UsageError(f"baseline {approval.name!r} has none of these cells, so its code has nothing to run.")
     seeds = tuple(dict.fromkeys(spec.seed for spec in plan.trials))
     if python is not None:
         # Blocks run in a folder of their own, from where a relative path leads elsewhere.
@@ -92,6 +96,9 @@ def run_block(anchor: Anchor, folder: Path, trials: Sequence[TrialSpec]) -> None
     Raises:
         AnchorFailed: the baseline's code could not be run; the message carries its last words.
     """
+    trials = [spec for spec in trials if (spec.workload, spec.precision) in anchor.cells]
+    if not trials:
+        return
     home = anchor_folder(folder).parent  # it makes results/ and reports/ there, as in any home
     home.mkdir(parents=True, exist_ok=True)
     try:
@@ -170,19 +177,23 @@ def _worktree(approval: Approval, base: Run, home: Path) -> Path:
         )
     # Absolute: from the folder in which the blocks run, a relative path would lead to this process's own code.
     place = (home / "anchors" / commit[:12]).resolve()
-    if (place / "suite").is_dir():
-        return place
-    root = Path(suite.__file__).parent.parent
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _git(root, "worktree", "prune")
-    _git(root, "worktree", "add", "--detach", str(place), commit)
+    if not place.exists():
+        root = Path(suite.__file__).parent.parent
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _git(root, "worktree", "prune")
+        _git(root, "worktree", "add", "--detach", str(place), commit)
+    # One that was made before may have been cut short, or changed since.
+    if _git(place, "rev-parse", "HEAD") != commit or _git(place, "status", "--porcelain"):
+        raise UsageError(f"{place} is not commit {commit[:12]} as it was; delete it, and it will be made anew.")
     return place
 
 
-def _git(root: Path, *words: str) -> None:
+def _git(root: Path, *words: str) -> str:
+    """What git prints."""
     ended = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["it was silent"])[-1]
         raise UsageError(
             f"`git {' '.join(words[:2])}` failed ({last}); run from ampmark's own checkout, or give --anchor-python."
         )
+    return ended.stdout.strip()

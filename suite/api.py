@@ -181,7 +181,7 @@ def report(
     if verdicts is None:
         try:
             verdicts = gate(candidate, home=home, baseline=baseline)
-        except (NoBaseline, ResultsError) as error:
+        except (NoBaseline, ResultsError, UsageError) as error:
             notice = str(error)  # the run's own numbers are worth a report all the same
     folder = home.reports / candidate.info.run
     page = render(candidate, verdicts, folder, notice)

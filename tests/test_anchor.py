@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,18 @@ from suite.spec import Plan
 from suite.store import Run, create_run
 
 PROFILE = 'name = "test"\n'
+CELLS = tuple(product(("gpt", "lstm"), ("fp32", "bf16")))
 
 
 def _base(results: Path, machine: Environment | None = None, profile: str = PROFILE) -> Run:
     """A sealed run that was made from a profile."""
-    trials = records.cell([0.1])
+    trials = [
+        records.record(spec=records.spec(workload, precision), order=order)
+        for order, (workload, precision) in enumerate(CELLS)
+    ]
     writer = create_run(results, records.plan(trials), machine or records.environment(), "ampmark run", profile)
-    writer.append(trials[0], "")
+    for trial in trials:
+        writer.append(trial, "")
     return writer.seal()
 
 
@@ -197,12 +203,15 @@ def test_a_worktree_is_made_once_and_made_again_where_it_was_deleted(tmp_path: P
     base = _base(tmp_path, _committed(checkout))
     first = _prepared(tmp_path, None, base=base)
     assert first.path is not None
-    (first.path / "suite" / "marked").touch()
+    made = first.path.stat().st_ino
     assert _prepared(tmp_path, None, base=base).path == first.path
-    assert (first.path / "suite" / "marked").exists()
+    assert first.path.stat().st_ino == made
+    (first.path / "suite" / "changed").touch()
+    with pytest.raises(UsageError, match="as it was; delete it, and it will be made anew"):
+        _prepared(tmp_path, None, base=base)
     subprocess.run(["rm", "-r", str(first.path)], check=True)
     assert _prepared(tmp_path, None, base=base).path == first.path
-    assert not (first.path / "suite" / "marked").exists()
+    assert not (first.path / "suite" / "changed").exists()
 
 
 def test_a_block_is_run_by_the_baselines_code_also_where_the_results_are_named_by_a_relative_path(
@@ -273,7 +282,7 @@ def _anchor(folder: Path, python: FakePython) -> Anchor:
     profile = folder / "profile.toml"
     profile.write_text(PROFILE, encoding="utf-8")
     base = records.run(records.cell([0.1]))
-    return Anchor(_approval(base), profile, str(python.path), None, (("gpt", "fp32"),), (0,))
+    return Anchor(_approval(base), profile, str(python.path), None, CELLS, (0,))
 
 
 def test_a_block_asks_for_every_cell_and_seed_once_and_stores_beside_the_candidate(

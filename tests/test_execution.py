@@ -47,7 +47,7 @@ def _anchor(folder: Path, python: FakePython) -> Anchor:
     profile = folder / "profile.toml"
     profile.write_text('name = "test"\n', encoding="utf-8")
     approval = Approval("main", "run-1", "f" * 64, "Test CPU", "trusted", "2026-01-01T00:00:00+00:00")
-    return Anchor(approval, profile, str(python.path), None, (("gpt", "fp32"),), (0,))
+    return Anchor(approval, profile, str(python.path), None, (("gpt", "fp32"), ("gpt", "bf16")), (0,))
 
 
 def _turns(events: list[Event]) -> list[str]:

@@ -165,7 +165,7 @@ def test_a_level_that_is_accepted_fails_no_more(nights: Path, capsys: Capture) -
         (("--acknowledge", "lstm/fp32"), "--reason is empty; say why the new level is accepted."),
         (
             ("--acknowledge", "gpt/fp32", "--reason", "r"),
-            "gpt × fp32 is steady; only a regression or a suspect with a beginning is accepted.",
+            "gpt × fp32 is steady; only a regression, a suspect or a drift is accepted.",
         ),
         (("--fail-on", "suspect"), "--fail-on 'suspect' is not known; known are: inconclusive, regressed."),
     ],
@@ -183,11 +183,20 @@ def test_history_of_nothing_says_what_to_do(tmp_path: Path, capsys: Capture) -> 
     )
 
 
-def test_without_a_suspect_there_is_nothing_to_confirm(tmp_path: Path, capsys: Capture) -> None:
-    _stored(tmp_path, records.cell(STEADY))
-    assert _refused(capsys, tmp_path, "history", "--confirm") == (
-        "no series is suspect, so there is nothing to confirm; `ampmark history` shows them."
-    )
+def test_without_a_suspect_nothing_is_measured_and_the_series_are_judged_all_the_same(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    for night in range(NIGHTS):
+        run = _stored(tmp_path, records.cell([0.12 if night >= 8 else 0.1]))
+        write_note(run.folder, AnchorNote("main", "the-base"))
+        records.stored(anchor_folder(run.folder), records.cell([0.1]))
+    said = "no series is suspect, so there is nothing to confirm."
+    assert ampmark("history", "--confirm", "--home", tmp_path) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == [said, "1 regressed on Test CPU"]
+    assert ampmark("history", "--confirm", "--json", "--home", tmp_path) == 1
+    captured = capsys.readouterr()
+    assert [series["state"] for series in json.loads(captured.out)["series"]] == ["regressed"]
+    assert captured.err.splitlines() == [said]
 
 
 PROFILE = """
@@ -246,6 +255,20 @@ def test_confirming_measures_the_suspects_again_and_judges_with_them(
         "gpt": ("steady", 11),
         "lstm": ("steady", 12),
     }
+
+
+def test_a_suspect_is_measured_again_as_its_own_newest_run_was(tmp_path: Path, trials: FakeRunner) -> None:
+    """Compiled nights, the last one slow, and then an eager run that must not be taken for one of them."""
+    for night in range(12):
+        spec = records.spec(setup=records.setup(compile=True))
+        slow = 0.12 if night == 11 else 0.1
+        _profiled(tmp_path, [records.record(spec=spec, steps=records.trace(slow))])
+    _profiled(tmp_path, records.cell([0.1]))
+    assert ampmark("history", "--confirm", "--json", "--home", tmp_path) == 0
+    newest = max(path.name for path in (tmp_path / "results" / "runs").iterdir())
+    again = load_run(tmp_path / "results" / "runs" / newest).info.plan.trials
+    assert len(again) == 5
+    assert {spec.setup_sha256 for spec in again} == {spec.setup_sha256}
 
 
 # --- calibrate ------------------------------------------------------------------------------------------------------
@@ -334,10 +357,19 @@ def test_more_processes_are_measured_only_on_the_ground_that_the_first_ones_were
 ) -> None:
     """The stored run is of a made-up machine; this one describes itself and finds that it is another."""
     run = _noisy(tmp_path)
-    message = _refused(capsys, tmp_path, "gate", "--top-up", "--json", after=UNDECIDED)
-    assert message.startswith(f"run {run.info.run} was made on other ground (device_name: Test CPU → ")
+    message = _without_top_up(capsys, tmp_path)
+    assert message.startswith(f"no top-up: run {run.info.run} was made on other ground (device_name: Test CPU → ")
     assert message.endswith("); start a new run instead.")
     assert not (run.folder / "topup").exists()
+
+
+def _without_top_up(capsys: Capture, home: Path) -> str:
+    """The warning of a gate whose top-up was refused: the verdict in hand stands, and so does its exit status."""
+    capsys.readouterr()
+    assert ampmark("gate", "--top-up", "--json", "--fail-on", "inconclusive", "--home", home) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["findings"][0]["verdict"] == "inconclusive"
+    return str(document["warnings"][-1])
 
 
 def test_an_anchor_in_an_environment_of_its_own_cannot_be_topped_up(tmp_path: Path, capsys: Capture) -> None:
@@ -346,8 +378,8 @@ def test_an_anchor_in_an_environment_of_its_own_cannot_be_topped_up(tmp_path: Pa
     write_note(run.folder, AnchorNote("main", base, own_python=True))
     for seconds in UNSTEADY[::-1]:
         records.stored(anchor_folder(run.folder), records.cell([seconds]))
-    assert _refused(capsys, tmp_path, "gate", "--top-up", "--json", after=UNDECIDED) == (
-        "the anchor's code was in an environment of its own, which a top-up does not know."
+    assert _without_top_up(capsys, tmp_path) == (
+        "no top-up: the anchor's code was in an environment of its own, which a top-up does not know."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -10,10 +11,12 @@ import typer
 
 from suite import api
 from suite.cli.options import FailOption, HomeOption, JsonOption, failing_on, load, print_json
+from suite.companions import read_note
 from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, NoResults, UsageError
 from suite.home import Home
 from suite.judge.findings import Verdicts
+from suite.spec import TrialSpec
 from suite.terminal.progress import RunDisplay
 from suite.terminal.verdicts import print_calibration, print_trends
 
@@ -42,7 +45,7 @@ def explain(
 
 
 def history(
-    acknowledge: Annotated[str | None, typer.Option(help="Accept the level that this cell has reached.")] = None,
+    acknowledge: Annotated[str | None, typer.Option(help="Accept the level of a cell, such as gpt/bf16.")] = None,
     reason: Annotated[str, typer.Option(help="Why it is accepted.")] = "",
     confirm: Annotated[bool, typer.Option("--confirm", help="Measure the suspects again now, then judge.")] = False,
     anchor_python: Annotated[
@@ -92,27 +95,43 @@ def calibrate(
 
 
 def _measure_again(place: Home, python: str | None, *, quiet: bool) -> None:
-    """A fresh run of the suspects, with the anchor that the newest run had."""
-    from suite.companions import read_note
-    from suite.judge.followed import newest_run, suspects
+    """Fresh runs of the suspects: each like the newest run of its series, with the anchor that that one had."""
+    from suite.judge.followed import suspects
 
-    cells = set(suspects(place.results))
-    if not cells:
-        raise UsageError("no series is suspect, so there is nothing to confirm; `ampmark history` shows them.")
-    newest = newest_run(place.results)
-    folder = place.results / "runs" / newest.run
+    found = suspects(place.results)
+    if not found:
+        typer.echo("no series is suspect, so there is nothing to confirm.", err=quiet)
+        return
+    alike: dict[tuple[str, bool], list[TrialSpec]] = {}
+    for suspect in found:
+        for spec in suspect.trials:
+            alike.setdefault((suspect.run, spec.setup.compile), []).append(spec)
+    if python is None:
+        for run in dict.fromkeys(run for run, _ in alike):
+            note = read_note(place.results / "runs" / run)
+            if note is not None and note.own_python:
+                raise UsageError(f"the anchor of run {run} had a Python of its own; name it with --anchor-python.")
+    for (run, compiled), specs in alike.items():
+        _run_like(place, run, specs, python, compiled=compiled, quiet=quiet)
+
+
+def _run_like(
+    place: Home, run: str, specs: Sequence[TrialSpec], python: str | None, *, compiled: bool, quiet: bool
+) -> None:
+    """A fresh run of the cells of these trials, which are of one stored run."""
+    folder = place.results / "runs" / run
     note = read_note(folder)
-    if note is not None and note.own_python and python is None:
-        raise UsageError(f"the anchor of run {newest.run} had a Python of its own; name it with --anchor-python.")
+    cells = {(spec.workload, spec.precision) for spec in specs}
     with RunDisplay(quiet=quiet) as display:
         display.surveying()
         planned = api.plan(
             str(folder / "profile.toml"),
-            device=newest.plan.device,
+            device=specs[0].device,
             workloads=sorted({workload for workload, _ in cells}),
             precisions=sorted({precision for _, precision in cells}),
-            seeds=sorted({spec.seed for spec in newest.plan.trials}),
+            seeds=sorted({spec.seed for spec in specs}),
             repeats=CONFIRMING_PROCESSES,
+            compiled=compiled,
         )
         chosen = tuple(spec for spec in planned.plan.trials if (spec.workload, spec.precision) in cells)
         planned = replace(planned, plan=replace(planned.plan, trials=chosen))

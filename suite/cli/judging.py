@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,11 +68,6 @@ def gate(
     place = Home.choose(home)
     failing = failing_on(fail_on)
     candidate = load(place, run)
-    if candidate.info.sealed_at is None:
-        raise UsageError(
-            f"run {candidate.info.run} was cut short and may hide a regression; "
-            f"complete it with `ampmark run --resume {candidate.info.run}` first."
-        )
     verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
     page = api.report(candidate, home=place, verdicts=verdicts)  # a top-up that is refused loses no verdict
     if top_up:
@@ -118,8 +114,12 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     with RunDisplay(quiet=quiet) as display:
         while (cells := undecided(verdicts)) and len(looks_of(candidate)) < MOST_LOOKS:
             display.note(f"{len(cells)} cells are undecided; {TOP_UP_PROCESSES} more processes of each …")
-            anchor = again(candidate, place.results) if verdicts.anchored else None
-            api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)
+            try:
+                anchor = again(candidate, place.results) if verdicts.anchored else None
+                api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)
+            except UsageError as error:
+                # What is known without it stays known, and decides the exit status.
+                return replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {error}"))
             verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=True)
     return verdicts
 

@@ -6,19 +6,34 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from suite.judge.findings import Finding, Verdict
 from suite.record import Outcome
 from suite.store import Run
 
-__all__ = ["Cell", "Sides", "cells_of", "judged_part", "measured", "obstacles", "pairs_of", "rows_of", "varies"]
+__all__ = [
+    "Cell",
+    "Sides",
+    "cells_of",
+    "judged_part",
+    "measured",
+    "obstacles",
+    "pairs_of",
+    "rows_of",
+    "seed_difference",
+    "varies",
+]
 
 Cell = tuple[str, str]
 """Workload and precision."""
 Sides = tuple[pd.DataFrame, pd.DataFrame]
 """Measured trials of the base and of the candidate."""
 
+MORE_STOPPED = 0.05
+"""One-sided level at which more trials of the candidate stopped than the base's share explains."""
 
 JUDGED = (
     *("workload", "precision", "seed", "repeat", "outcome", "reason", "deterministic", "cautions", "operators"),
@@ -55,6 +70,20 @@ def measured(rows: pd.DataFrame) -> pd.DataFrame:
 def pairs_of(sides: Sides) -> pd.DataFrame:
     """Trials that both sides have with the same seed and repeat; columns end in `_base` and `_candidate`."""
     return sides[0].merge(sides[1], on=["seed", "repeat"], suffixes=("_base", "_candidate"))
+
+
+def seed_difference(ours: pd.DataFrame, theirs: pd.DataFrame) -> str | None:
+    """What to say where the base's seeds are not the candidate's; None where they are the same."""
+    before, after = set(ours["seed"]), set(theirs["seed"])
+    if before == after:
+        return None
+    both = before & after
+    what = f"only the common seeds are compared ({_listed(both)})" if both else "no common seeds"
+    return f"{what}: the base has {_listed(before)}, the candidate {_listed(after)}"
+
+
+def _listed(seeds: set[int]) -> str:
+    return ", ".join(map(str, sorted(map(int, seeds)))) or "none"
 
 
 def varies(rows: pd.DataFrame, column: str) -> bool:
@@ -96,19 +125,48 @@ def _outcome_finding(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Fi
         return Finding(*cell, "outcome", Verdict.IMPROVED, reasons=(f"it ran; before: {_describe(ours)}",))
     worse = stopped[_has_numbers_in(ours, stopped) | (had_numbers & ~stopped["outcome"].isin(ours["outcome"]))]
     if worse.empty:
+        return _as_before_or_more(cell, ours, theirs, stopped)
+    return _alarm(cell, worse, (f"before: {_describe(ours)}",))
+
+
+def _as_before_or_more(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame, stopped: pd.DataFrame) -> Finding:
+    """Every trial that stopped has one of the base that stopped as well, or none of the base to be held against.
+
+    The latter are compared with the base's share of stopped trials (Fisher's exact test, one-sided): repeats beyond
+    the base's are no excuse for stopping more often.
+    """
+    before = len(ours) - len(measured(ours))
+    shares = f"{len(stopped)} of {len(theirs)} trials", f"{before} of {len(ours)}"
+    if len(stopped) * len(ours) > before * len(theirs):
+        new = theirs[~_paired_with(ours, theirs)]
+        fresh = new.drop(measured(new).index)
+        table = np.array([[len(fresh), len(new) - len(fresh)], [before, len(ours) - before]])
+        p = float(stats.fisher_exact(table, alternative="greater").pvalue)
+        if p <= MORE_STOPPED:
+            more = f"{shares[0]} stopped, before {shares[1]}: more than that share explains (p = {p:.2g})"
+            return _alarm(cell, fresh, (more,))
+        how = f"{shares[0]}, before {shares[1]}, too few to tell whether more stop now (p = {p:.2g}): "
+    else:
         # Nothing got worse, so nothing is alarmed; what stopped still has no numbers to compare.
-        share = "" if len(stopped) == len(theirs) else f"{len(stopped)} of {len(theirs)} trials, as before: "
-        was = () if set(stopped["outcome"]) <= set(ours["outcome"]) else (f"before: {_describe(ours)}",)
-        return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(share + _describe(stopped), *was))
-    diverged = (worse["outcome"] == Outcome.DIVERGED.value).any()
+        how = "" if len(stopped) == len(theirs) else f"{shares[0]}, as before: "
+    was = () if set(stopped["outcome"]) <= set(ours["outcome"]) else (f"before: {_describe(ours)}",)
+    return Finding(*cell, "outcome", Verdict.NOT_MEASURED, reasons=(how + _describe(stopped), *was))
+
+
+def _alarm(cell: Cell, stopped: pd.DataFrame, reasons: tuple[str, ...]) -> Finding:
+    diverged = (stopped["outcome"] == Outcome.DIVERGED.value).any()
     verdict = Verdict.REGRESSED if diverged else Verdict.FAILED
-    return Finding(*cell, "outcome", verdict, reasons=(_describe(worse), f"before: {_describe(ours)}"))
+    return Finding(*cell, "outcome", verdict, reasons=(_describe(stopped), *reasons))
 
 
 def _has_numbers_in(base: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[bool]:
     """For each row, whether the base's trial with the same seed and repeat has numbers."""
-    before = measured(base)
-    known = set(zip(before["seed"], before["repeat"], strict=True))
+    return _paired_with(measured(base), rows)
+
+
+def _paired_with(base: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[bool]:
+    """For each row, whether the base has a trial with the same seed and repeat."""
+    known = set(zip(base["seed"], base["repeat"], strict=True))
     return pd.Series([pair in known for pair in zip(rows["seed"], rows["repeat"], strict=True)], rows.index, dtype=bool)
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import ruptures
 from scipy import ndimage, stats
 
-__all__ = ["ChangePoint", "Drift", "adjusted", "change_points", "confirmed", "drift", "out_of_line"]
+__all__ = ["ChangePoint", "Drift", "adjusted", "change_points", "confirmed", "drift", "level", "out_of_line"]
 
 Series = npt.NDArray[np.float64]
 
@@ -31,17 +31,17 @@ MOST_BEFORE = 30
 """Nights that the old level is estimated from: older ones say less of it."""
 FEWEST_AFTER = 3
 """Nights at the new level: one or two are a spike."""
-ALPHA = 0.0015
+ALPHA = 0.001
 """Of one candidate; divided by log2 of the length, for the place was chosen among that many."""
 CLIP = 1.7
 """Standard deviations from the median at which a night's value is cut: a spike counts as much as any slow night."""
-CLEAR = 1.1
+CLEAR = 1.0
 """Nearly all nights after a change stand so many standard deviations off the old level: two spikes are no change."""
-NEARER = 0.3
+NEARER = 0.25
 """And so much of the change itself: where it is many standard deviations, a night of the old level is none after it."""
 CONFIRMING = 1.5
 """So far off the old level must the fresh run stand that confirms a change."""
-SUSPICIOUS = 1.7
+SUSPICIOUS = 1.3
 """So far off the old level is a single night worth a fresh run."""
 RECENT = 7
 """A change that began so few nights ago is looked for at every night: the segmentation is slow to see it."""
@@ -133,6 +133,12 @@ def confirmed(values: Sequence[float], delta: float) -> ChangePoint | None:
     above = z[-1] - float(np.median(before))
     enough = max(CONFIRMING * _spread(before), math.log1p(points[-1].change) / 2.0)
     return points[-1] if above >= enough else None
+
+
+def level(values: Sequence[float]) -> float:
+    """Where the last nights of a stretch without a change stand, whatever single ones of them do."""
+    z = np.asarray(values[-MOST_BEFORE:], dtype=float)
+    return float(_cut(z, _spread(z)).mean())
 
 
 def out_of_line(values: Sequence[float]) -> float | None:

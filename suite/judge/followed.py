@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from suite.decode import nearest
 from suite.errors import NoResults, UsageError
 from suite.judge.calibration import calibration_for
-from suite.judge.history import State, Trend, acknowledge, acknowledgements, trend_of
-from suite.judge.nights import series_of
+from suite.judge.history import ALARMS, State, Trend, acknowledge, acknowledgements, trend_of
+from suite.judge.nights import Series, series_of
+from suite.spec import TrialSpec
 from suite.store import RunInfo, list_runs
 
-__all__ = ["accept", "follow", "newest_run", "suspects"]
+__all__ = ["Suspect", "accept", "follow", "suspects"]
 
 _ORDER = {state: place for place, state in enumerate(State)}
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A series that a fresh run would decide."""
+
+    workload: str
+    precision: str
+    setup_sha256: str
+    run: str
+    """Its newest one: a fresh run is made like it."""
+    trials: tuple[TrialSpec, ...]
+    """Its trials in that run."""
 
 
 def follow(results: Path) -> tuple[str, list[Trend]]:
@@ -23,40 +39,56 @@ def follow(results: Path) -> tuple[str, list[Trend]]:
         NoResults: there is no finished run.
     """
     runs = _finished(results)
-    newest, accepted = runs[-1], acknowledgements(results)
-    calibration = calibration_for(results, newest.fingerprint)
-    trends = [trend_of(series, accepted) for series in series_of(results, calibration, newest, runs)]
-    return newest.environment.device_name, sorted(trends, key=lambda trend: _ORDER[trend.state])
+    trends = [trend for _, trend in _judged(results, runs)]
+    return runs[-1].environment.device_name, sorted(trends, key=lambda trend: _ORDER[trend.state])
 
 
-def suspects(results: Path) -> list[tuple[str, str]]:
-    """Cells that a fresh run would decide."""
-    _, trends = follow(results)
-    return [(trend.workload, trend.precision) for trend in trends if trend.state is State.SUSPECT]
+def suspects(results: Path) -> list[Suspect]:
+    """Series that a fresh run would decide."""
+    runs = _finished(results)
+    plans = {info.run: info.plan for info in runs}
+    found = []
+    for series, trend in _judged(results, runs):
+        if trend.state is State.SUSPECT:
+            run, key = series.nights[-1].run, (series.workload, series.precision, series.setup_sha256)
+            trials = tuple(
+                spec
+                for spec in plans[run].trials
+                if (spec.workload, spec.precision) == key[:2] and spec.setup_sha256 == key[2]
+            )
+            found.append(Suspect(*key, run, trials))
+    return found
 
 
 def accept(results: Path, cell: str, reason: str) -> None:
-    """Accept the level that the cell called `gpt/bf16` has reached.
+    """Accept the level of a series: `gpt/bf16`, or `gpt/bf16@1a2b3c4d` with the beginning of its setup's hash.
 
     Raises:
-        UsageError: there is no such series, nothing to accept, or no reason.
+        UsageError: there is no such series, there are several, nothing to accept, or no reason.
     """
-    runs = _finished(results)
-    found = series_of(results, calibration_for(results, runs[-1].fingerprint), runs[-1], runs)
-    series = {f"{item.workload}/{item.precision}": item for item in found}
-    if cell not in series:
-        raise UsageError(f"there is no series {cell!r}; {nearest(cell, series)}")
-    trend = trend_of(series[cell], acknowledgements(results))
-    acknowledge(results, series[cell], trend, reason)
+    name, _, setup = cell.replace(" × ", "/").partition("@")
+    judged = _judged(results, _finished(results))
+    known = {f"{series.workload}/{series.precision}" for series, _ in judged}
+    if name not in known:
+        raise UsageError(f"there is no series {cell!r}; {nearest(name, known)}")
+    of_cell = [(series, trend) for series, trend in judged if f"{series.workload}/{series.precision}" == name]
+    found = [(series, trend) for series, trend in of_cell if series.setup_sha256.startswith(setup)]
+    if not found:
+        names = [f"{name}@{series.setup_sha256[:8]}" for series, _ in of_cell]
+        raise UsageError(f"there is no series {cell!r}; {nearest(cell, names)}")
+    worse = [(series, trend) for series, trend in found if trend.state in ALARMS]
+    if len(worse) > 1:
+        names = [f"{name}@{series.setup_sha256[:8]}" for series, _ in worse]
+        raise UsageError(f"{name} has several series that got worse; name one of {', '.join(names)}.")
+    series, trend = (worse or found)[-1]
+    acknowledge(results, series, trend, reason)
 
 
-def newest_run(results: Path) -> RunInfo:
-    """The newest finished run.
-
-    Raises:
-        NoResults: there is none.
-    """
-    return _finished(results)[-1]
+def _judged(results: Path, runs: Sequence[RunInfo]) -> list[tuple[Series, Trend]]:
+    """Every series of the newest run's machine, and what it says."""
+    accepted = acknowledgements(results)
+    calibration = calibration_for(results, runs[-1].fingerprint)
+    return [(series, trend_of(series, accepted)) for series in series_of(results, calibration, runs[-1], runs)]
 
 
 def _finished(results: Path) -> list[RunInfo]:

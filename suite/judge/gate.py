@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from suite.errors import Incomparable
 from suite.judge.calibration import Calibration
@@ -19,12 +19,12 @@ from suite.judge.exact import judge_exact
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
 from suite.judge.quality import against_fp32, judge_quality
 from suite.judge.scale_shape import judge_scale_shape
-from suite.judge.shift import ALL, collapse
-from suite.judge.stats import Levels
+from suite.judge.shift import collapse
+from suite.judge.stats import FEWEST, Levels
 from suite.judge.stochastic import HOST_MEMORY, STEP_TIME, judge_family
 from suite.store import Run
 
-__all__ = ["Terms", "compare_runs"]
+__all__ = ["Terms", "collapsed", "compare_runs"]
 
 _NOT_TIMED = "deterministic trials are not timed"
 
@@ -35,8 +35,8 @@ class Terms:
 
     baseline: str | None = None
     """Name of the approved baseline that the base is."""
-    anchored: bool = False
-    """Whether the base was run in turn with the candidate: they are then compared block by block."""
+    anchor: Run | None = None
+    """The base's code run in turn with the candidate: times are then compared with it, block by block."""
     looks: int = 1
     """Among so many looks at the data the error rates are divided."""
     calibration: Calibration = field(default_factory=Calibration)
@@ -62,10 +62,9 @@ def compare_runs(base: Run, candidate: Run, terms: Terms = Terms()) -> Verdicts:
     base, candidate = judged_part(base), judged_part(candidate)
     cells = list(dict.fromkeys((*cells_of(base), *cells_of(candidate))))
     stopped, comparable = _divided(base, candidate, cells)
-    times, shifted = _times(comparable, levels, terms)
-    findings = [*times, *stopped, *_others(comparable, levels, terms)]
-    place = {(ALL, ALL): -1} | {cell: number for number, cell in enumerate(cells)}
-    return Verdicts(
+    findings = [*_times(comparable, levels, terms), *stopped, *_others(comparable, levels, terms)]
+    place = {cell: number for number, cell in enumerate(cells)}
+    found = Verdicts(
         base_run=base.info.run,
         candidate_run=candidate.info.run,
         baseline=terms.baseline,
@@ -76,12 +75,28 @@ def compare_runs(base: Run, candidate: Run, terms: Terms = Terms()) -> Verdicts:
         equivalence=levels.equivalence,
         delta=STEP_TIME.delta,
         findings=tuple(sorted(findings, key=lambda f: (ORDER[f.verdict], place[f.workload, f.precision]))),
-        anchored=terms.anchored,
+        anchored=terms.anchor is not None,
         looks=terms.looks,
-        warnings=(*terms.warnings, *([shifted] if shifted else [])),
+        warnings=(*terms.warnings, *_cut_short(base, candidate)),
         against_fp32=tuple(against_fp32(candidate, terms.calibration.margin_of)),
         reproduce=terms.reproduce,
     )
+    return collapsed(found) if terms.collapsing else found
+
+
+def collapsed(verdicts: Verdicts) -> Verdicts:
+    """The same with a machine-wide shift as one finding, and a warning that names it."""
+    times = [finding for finding in verdicts.findings if finding.metric == STEP_TIME.name]
+    rest = [finding for finding in verdicts.findings if finding.metric != STEP_TIME.name]
+    found, shifted = collapse(times, anchored=verdicts.anchored)
+    if shifted is None:
+        return verdicts
+    findings = sorted([*found, *rest], key=lambda finding: ORDER[finding.verdict])
+    return replace(verdicts, findings=tuple(findings), warnings=(*verdicts.warnings, shifted))
+
+
+def _cut_short(*runs: Run) -> list[str]:
+    return [f"run {run.info.run} was cut short and may hide something" for run in runs if run.info.sealed_at is None]
 
 
 def _divided(base: Run, candidate: Run, cells: list[Cell]) -> tuple[list[Finding], dict[Cell, Sides]]:
@@ -98,22 +113,32 @@ def _divided(base: Run, candidate: Run, cells: list[Cell]) -> tuple[list[Finding
     return stopped, comparable
 
 
-def _times(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> tuple[list[Finding], str | None]:
+def _times(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[Finding]:
     timed = {cell: sides for cell, sides in cells.items() if not any(side["deterministic"].any() for side in sides)}
     untimed = [
         Finding(*cell, STEP_TIME.name, Verdict.NOT_MEASURED, MetricClass.STOCHASTIC, reasons=(_NOT_TIMED,))
         for cell in cells
         if cell not in timed
     ]
-    found = judge_family(STEP_TIME, timed, levels, terms.calibration.estimator_of, paired=terms.anchored)
-    found, shifted = collapse(found, anchored=terms.anchored) if terms.collapsing else (found, None)
-    return [*found, *untimed], shifted
+    timed, paired = _beside_anchor(timed, terms.anchor)
+    return [*judge_family(STEP_TIME, timed, levels, terms.calibration.estimator_of, paired=paired), *untimed]
+
+
+def _beside_anchor(cells: Mapping[Cell, Sides], anchor: Run | None) -> tuple[dict[Cell, Sides], set[Cell]]:
+    """The sides with the anchor's processes as base, where it has enough of the cell, and which cells those are."""
+    found, paired = dict(cells), set[Cell]()
+    for cell, (_, theirs) in cells.items():
+        rows = None if anchor is None else measured(rows_of(anchor, cell))
+        if rows is not None and rows["repeat"].nunique() >= FEWEST:
+            found[cell] = rows, theirs
+            paired.add(cell)
+    return found, paired
 
 
 def _others(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[Finding]:
     """What is judged beside the time; of a CPU the resident memory, which is all there is."""
     hosted = {c: sides for c, sides in cells.items() if sides[1]["peak_allocated_bytes"].isna().all()}
-    found = judge_family(HOST_MEMORY, hosted, levels, paired=terms.anchored)
+    found = judge_family(HOST_MEMORY, hosted, levels)
     found += judge_quality(cells, levels, terms.calibration.margin_of)
     for cell, sides in cells.items():
         found += judge_exact(cell, sides, levels.alpha)

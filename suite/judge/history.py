@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,23 +17,15 @@ from pathlib import Path
 from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, UsageError
 from suite.files import unwritable
-from suite.judge.changes import (
-    FEWEST_AFTER,
-    FEWEST_BEFORE,
-    ChangePoint,
-    adjusted,
-    change_points,
-    confirmed,
-    drift,
-    out_of_line,
-)
+from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, ChangePoint, drift, out_of_line
+from suite.judge.levels import FEWEST_NIGHTS, Kind, Standing, standing
 from suite.judge.nights import Night, Series
+from suite.judge.segments import Segment, environments, kept, newly_approved, since_accepted, values_of
 from suite.judge.stochastic import DELTA
 
-__all__ = ["Acknowledgement", "State", "Trend", "acknowledge", "acknowledgements", "trend_of"]
+__all__ = ["ALARMS", "Acknowledgement", "State", "Trend", "acknowledge", "acknowledgements", "trend_of"]
 
 _DECIDES = "a fresh run decides (`ampmark history --confirm`)"
-FEWEST_NIGHTS = FEWEST_BEFORE + FEWEST_AFTER
 
 
 class State(enum.StrEnum):
@@ -50,6 +41,10 @@ class State(enum.StrEnum):
     IMPROVED = "improved"
     STEADY = "steady"
     TOO_SHORT = "too short"
+
+
+ALARMS = (State.REGRESSED, State.SUSPECT, State.DRIFTING)
+"""What somebody may accept, with a reason."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +68,10 @@ class Trend:
     precision: str
     state: State
     nights: int
-    """In the segment that was judged: since the environment last changed, or a level was acknowledged."""
+    """That were judged: of the newest environment, since a level was acknowledged."""
     anchored: bool
     change: float | None = None
-    """Relative; 0.03 is 3 % slower."""
+    """Relative; 0.03 is 3 % slower: of a regression or a change point, than the accepted level."""
     p: float | None = None
     first_run: str | None = None
     last_run: str | None = None
@@ -84,6 +79,8 @@ class Trend:
     commits: tuple[str | None, str | None] | None = None
     """Last one known to be before the change, and the first one known to be after it."""
     reasons: tuple[str, ...] = ()
+    setup_sha256: str = ""
+    """Tells two series of one cell apart: compiled and eager, or two profiles."""
 
     @property
     def cell(self) -> str:
@@ -92,121 +89,138 @@ class Trend:
 
 
 def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta: float = DELTA) -> Trend:
-    """Judge one series."""
-    nights, accepted, notes = _segment(series, acknowledged)
-    nights, anchored, left_out = _with_anchor(nights)
-    notes = (*notes, *left_out)
-    trend = Trend(series.workload, series.precision, State.STEADY, len(nights), anchored, reasons=notes)
-    if len(nights) < FEWEST_NIGHTS:
-        few = f"{len(nights)} nights since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
-        return replace(trend, state=State.ACKNOWLEDGED if accepted else State.TOO_SHORT, reasons=(*notes, few))
-    values = [night.value for night in nights]
-    if anchored:
-        values = adjusted(values, _levelled(nights))
-    trend = _judged(trend, nights, values, delta)
-    if accepted and trend.state is State.STEADY:
-        return replace(trend, state=State.ACKNOWLEDGED)
-    return trend
-
-
-def _segment(
-    series: Series, acknowledged: Sequence[Acknowledgement]
-) -> tuple[tuple[Night, ...], bool, tuple[str, ...]]:
-    """The nights that are judged: of the newest environment, from the last acknowledged level on."""
-    nights = series.nights
-    notes: list[str] = []
-    changes = [i for i in range(1, len(nights)) if nights[i].fingerprint != nights[i - 1].fingerprint]
-    if changes:
-        notes.append(f"the environment changed with run {nights[changes[-1]].run}; earlier nights are another segment")
-        nights = nights[changes[-1] :]
-    ours = [
-        item
+    """Judge one series: the nights of its newest environment."""
+    accepted = {
+        item.run: item.reason
         for item in acknowledged
         if (item.workload, item.precision, item.setup_sha256)
         == (series.workload, series.precision, series.setup_sha256)
-    ]
-    places = {night.run: place for place, night in enumerate(nights)}
-    last = max((item for item in ours if item.run in places), key=lambda item: places[item.run], default=None)
-    if last is None:
-        return nights, False, tuple(notes)
-    notes.append(f"the level since run {last.run} was acknowledged: {last.reason}")
-    return nights[places[last.run] :], True, tuple(notes)
+    }
+    newest, *others = environments(series.nights) or [()]
+    trend = _of_environment(series, newest, accepted, delta)
+    if trend.state is State.TOO_SHORT:
+        # A regression does not end because the environment is a new one, or another one for a night.
+        longest = next((nights for nights in others if len(nights) >= FEWEST_NIGHTS), ())
+        before = _of_environment(series, longest, accepted, delta)
+        if before.state is State.REGRESSED:
+            few = f"{len(newest)} nights of the newest environment are too few to say that it is gone"
+            return replace(before, reasons=(*before.reasons, few))
+    return trend
 
 
-def _with_anchor(nights: tuple[Night, ...]) -> tuple[tuple[Night, ...], bool, tuple[str, ...]]:
-    """The nights to judge, and whether they have an anchor: a night whose anchor failed does not undo all others."""
-    having = tuple(night for night in nights if night.anchor is not None)
-    if not having or len(having) == len(nights):
-        return nights, bool(having), ()
-    if nights[-1].anchor is None or len(having) < FEWEST_NIGHTS:
-        return nights, False, ()
-    return having, True, (f"{len(nights) - len(having)} nights without an anchor are left out",)
+def _of_environment(series: Series, nights: tuple[Night, ...], accepted: Mapping[str, str], delta: float) -> Trend:
+    left_out = len(series.nights) - len(nights)
+    notes = [f"{left_out} nights of other environments are left out"] if left_out else []
+    nights, said = since_accepted(nights, accepted)
+    segment = kept(nights)
+    reasons = (*notes, *([] if said is None else [said]), *segment.notes)
+    trend = Trend(
+        series.workload,
+        series.precision,
+        State.STEADY,
+        len(segment.nights),
+        segment.anchored,
+        reasons=reasons,
+        setup_sha256=series.setup_sha256,
+    )
+    if len(segment.nights) < FEWEST_NIGHTS:
+        count = len(segment.nights)
+        few = f"{count} nights since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
+        return replace(trend, state=State.TOO_SHORT if said is None else State.ACKNOWLEDGED, reasons=(*reasons, few))
+    found = _judged(trend, segment.nights, delta)
+    if segment.later and found.state not in ALARMS:
+        found = _with_later(found, trend, segment, delta)
+    if said is not None and found.state is State.STEADY:
+        return replace(found, state=State.ACKNOWLEDGED)
+    return found
 
 
-def _levelled(nights: Sequence[Night]) -> list[float]:
-    """The anchor, each night from the mean of those with the same code: a newer baseline's is another program."""
-    values: dict[str | None, list[float]] = {}
-    for night in nights:
-        values.setdefault(night.anchor_run, []).append(night.anchor or 0.0)
-    means = {run: math.fsum(own) / len(own) for run, own in values.items()}
-    return [(night.anchor or 0.0) - means[night.anchor_run] for night in nights]
+def _with_later(found: Trend, trend: Trend, segment: Segment, delta: float) -> Trend:
+    """Suspect, where the nights left out at the end show something; else what was found without them."""
+    nights = (*segment.nights, *segment.later)
+    anchored = all(night.anchor is not None for night in nights)
+    reasons = trend.reasons[: len(trend.reasons) - len(segment.notes)]
+    seen = _judged(replace(trend, nights=len(nights), anchored=anchored, reasons=reasons), nights, delta)
+    if seen.state not in ALARMS or seen.last_run not in {night.run for night in segment.later}:
+        return found
+    weak = f"the nights since run {segment.later[0].run} are disturbed or without an anchor"
+    return replace(seen, state=State.SUSPECT, reasons=(*seen.reasons, weak))
 
 
-def _judged(trend: Trend, nights: Sequence[Night], values: Sequence[float], delta: float) -> Trend:
-    rise = confirmed(values, delta)
-    if rise is not None:
-        found = _with_point(trend, nights, rise)
-        since = f"slower since run {nights[rise.index].run}, most likely, and confirmed"
-        return _alarm(found, State.REGRESSED, since, disturbed=nights[-1].disturbed)
-    points = change_points(values, delta)
-    if points and points[-1].change > 0:
-        found = _with_point(trend, nights, points[-1])
-        return _alarm(found, State.SUSPECT, f"slower since run {nights[points[-1].index].run}, most likely; {_DECIDES}")
+def _judged(trend: Trend, nights: Sequence[Night], delta: float) -> Trend:
+    values = values_of(nights, anchored=trend.anchored)
+    found = _fitted(trend, nights, values, delta)
+    if found.p is not None:
+        return found
+    # One or two nights after a regression do not end it: it takes three to see a new level.
+    for missing in range(1, FEWEST_AFTER):
+        if len(nights) - missing > FEWEST_NIGHTS:
+            before = _fitted(trend, nights[:-missing], values[:-missing], delta)
+            if before.state is State.REGRESSED:
+                return replace(before, reasons=(*before.reasons, f"{missing} nights since do not show it"))
+    return found
+
+
+def _fitted(trend: Trend, nights: Sequence[Night], values: Sequence[float], delta: float) -> Trend:
+    """What these nights say by themselves."""
+    now = standing(values, delta, [not night.disturbed for night in nights])
+    if now.kind is Kind.SLOWER:
+        return _slower(trend, nights, now)
     # After a change for the better a night is measured by the new level.
-    values = values[points[-1].index :] if points else values
+    values = values[now.newest :]
     above = out_of_line(values)
     if above is not None:
         alone = replace(trend, change=above, first_run=nights[-1].run, last_run=nights[-1].run)
-        return _alarm(alone, State.SUSPECT, f"one night is out of line, {above:+.1%}; {_DECIDES}")
+        why = f"one night is out of line, {above:+.1%}; {_DECIDES}"
+        return replace(alone, state=State.SUSPECT, reasons=(*trend.reasons, why))
     slow = drift(values, delta)
     if slow is not None and slow.change > 0:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
         first, last = nights[-slow.nights].run, nights[-1].run
         found = replace(trend, change=slow.change, first_run=first, last_run=last)
         return replace(found, state=State.DRIFTING, reasons=(*trend.reasons, what))
-    return _better(trend, nights, points, delta) if points else trend
-
-
-def _better(trend: Trend, nights: Sequence[Night], points: Sequence[ChangePoint], delta: float) -> Trend:
-    """Of a series whose last change was for the better: an improvement, or the end of a regression."""
-    last = points[-1]
-    found = _with_point(trend, nights, last)
-    rises = [point for point in points[:-1] if point.change > 0]
-    if rises and abs((1 + rises[-1].change) * (1 + last.change) - 1) <= delta:
-        slow = nights[rises[-1].index].run
-        return replace(found, state=State.FIXED, reasons=(*trend.reasons, f"it was slower since run {slow}"))
+    if now.point is None or now.kind is Kind.LEVEL:
+        return trend
+    found = _with_point(trend, nights, now.point, now.change)
+    if now.kind is Kind.FIXED and now.began is not None:
+        slow_since = f"it was slower since run {nights[now.began.index].run}"
+        return replace(found, state=State.FIXED, reasons=(*trend.reasons, slow_since))
     return replace(found, state=State.IMPROVED)
 
 
-def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint) -> Trend:
+def _slower(trend: Trend, nights: Sequence[Night], now: Standing) -> Trend:
+    """Regressed or suspect, and why no more than that."""
+    point, began = now.point, now.began
+    if point is None or began is None:
+        return trend
+    since = f"slower since run {nights[point.index].run}, most likely"
+    said = [f"{since}, and confirmed" if now.confirmed else f"{since}; {_DECIDES}"]
+    if began.index != point.index:
+        said.append(f"in several steps, the first with run {nights[began.index].run}")
+    if now.recovered:
+        said.append("partly recovered")
+    state = State.REGRESSED if now.confirmed else State.SUSPECT
+    approved = newly_approved(nights, point.first, point.last) if trend.anchored else None
+    if now.confirmed and not trend.anchored:
+        state = State.SUSPECT
+        said.append("no anchor was run, so it may be the machine: `ampmark run --anchor NAME` tells")
+    elif now.confirmed and approved is not None:
+        state = State.SUSPECT
+        said.append(f"the anchor is another baseline's since run {approved}, so it may be the machine")
+    elif not now.confirmed and nights[-1].disturbed:
+        said.append("the last run was disturbed, so it confirms nothing")
+    return replace(_with_point(trend, nights, point, now.change), state=state, reasons=(*trend.reasons, *said))
+
+
+def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint, change: float) -> Trend:
     return replace(
         trend,
-        change=point.change,
+        change=change,
         p=point.p,
         first_run=nights[point.first].run,
         last_run=nights[point.last].run,
         commits=(nights[max(0, point.first - 1)].commit, nights[point.last].commit),
     )
-
-
-def _alarm(trend: Trend, state: State, reason: str, *, disturbed: bool = False) -> Trend:
-    if state is State.REGRESSED and disturbed:
-        weak = "the last run was disturbed, which can only lower confidence; a fresh one decides"
-        return replace(trend, state=State.SUSPECT, reasons=(*trend.reasons, reason, weak))
-    if trend.anchored or state is not State.REGRESSED:
-        return replace(trend, state=state, reasons=(*trend.reasons, reason))
-    alone = "no anchor was run, so it may be the machine: `ampmark run --anchor NAME` tells"
-    return replace(trend, state=State.SUSPECT, reasons=(*trend.reasons, reason, alone))
 
 
 def acknowledge(results: Path, series: Series, trend: Trend, reason: str) -> Acknowledgement:
@@ -218,10 +232,8 @@ def acknowledge(results: Path, series: Series, trend: Trend, reason: str) -> Ack
     """
     if not reason.strip():
         raise UsageError("--reason is empty; say why the new level is accepted.")
-    if trend.state not in (State.REGRESSED, State.SUSPECT, State.DRIFTING) or trend.first_run is None:
-        raise UsageError(
-            f"{series.cell} is {trend.state}; only a regression or a suspect with a beginning is accepted."
-        )
+    if trend.state not in ALARMS or trend.first_run is None:
+        raise UsageError(f"{series.cell} is {trend.state}; only a regression, a suspect or a drift is accepted.")
     made = Acknowledgement(
         series.workload,
         series.precision,

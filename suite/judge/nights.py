@@ -69,25 +69,22 @@ def series_of(
 ) -> list[Series]:
     """Every series on the machine of `like`, by default of the newest run; unfinished runs are left out.
 
-    A cell's setup is the newest one's: other sizes are another series. `runs` are those of the folder, where they have
+    Other sizes, or a compiled model, are another series of the cell. `runs` are those of the folder, where they have
     been listed already.
     """
     runs = [info for info in (list_runs(results) if runs is None else runs) if info.sealed_at is not None]
     if not runs:
         return []
     machine = _hardware(like or runs[-1])
-    nights: dict[Cell, list[tuple[str, Night]]] = {}
+    nights: dict[tuple[Cell, str], list[Night]] = {}
     for info in runs:
         if _hardware(info) == machine:
             for cell, setup, night in _nights(results / "runs" / info.run, info, calibration):
-                nights.setdefault(cell, []).append((setup, night))
-    found = []
-    for cell, pairs in nights.items():
-        newest = pairs[-1][0]
-        estimator = calibration.fitting([newest]).estimator_of(cell) or "median"
-        kept = tuple(night for setup, night in pairs if setup == newest)
-        found.append(Series(*cell, newest, estimator, kept))
-    return found
+                nights.setdefault((cell, setup), []).append(night)
+    return [
+        Series(*cell, setup, calibration.fitting([setup]).estimator_of(cell) or "median", tuple(found))
+        for (cell, setup), found in nights.items()
+    ]
 
 
 def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[Cell, str, Night]]:

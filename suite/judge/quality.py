@@ -14,7 +14,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from suite.judge.cells import Cell, Sides, measured, rows_of
+from suite.judge.cells import Cell, Sides, measured, rows_of, seed_difference
 from suite.judge.findings import Finding, MetricClass, PrecisionQuality, Verdict
 from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
 from suite.judge.stochastic import decide
@@ -32,7 +32,7 @@ Margins = Callable[[Cell], float | None]
 
 
 def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margins) -> list[Finding]:
-    """One finding per cell that has a quality on both sides."""
+    """One finding per cell whose base has a quality; where the candidate has none to compare, it says why."""
     pairs = {cell: _pair(*sides) for cell, sides in cells.items()}
     known = {cell: pair for cell, pair in pairs.items() if pair is not None}
     margins = {cell: _margin(pair, margin_of(cell)) for cell, pair in known.items()}
@@ -41,10 +41,29 @@ def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margin
     }
     family = {cell: r.p for cell, r in results.items() if r.p is not None and margins[cell] is not None}
     adjusted = dict(zip(family, adjust(list(family.values())), strict=True))
-    return [
-        _finding(cell, known[cell], results[cell], margins[cell], adjusted.get(cell), levels, len(family))
-        for cell in known
-    ]
+    found = []
+    for cell, sides in cells.items():
+        ours, theirs = (side.dropna(subset=["quality"]) for side in sides)
+        if ours.empty:
+            continue
+        if cell not in known:
+            found.append(_unpaired(cell, ours, theirs))
+            continue
+        finding = _finding(cell, known[cell], results[cell], margins[cell], adjusted.get(cell), levels, len(family))
+        differ = seed_difference(ours, theirs)
+        found.append(replace(finding, notes=(differ,)) if differ else finding)
+    return found
+
+
+def _unpaired(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding:
+    """Why a quality of the base has no counterpart: not to be mistaken for one that did not change."""
+    before, after = (", ".join(sorted(set(side["quality_metric"]))) for side in (ours, theirs))
+    verdict, reason = Verdict.NOT_MEASURED, "the candidate has no quality, the base has"
+    if before != after and not theirs.empty:
+        verdict, reason = Verdict.INCOMPARABLE, f"quality metric: {before} → {after}"
+    elif not theirs.empty:
+        reason = seed_difference(ours, theirs) or reason
+    return Finding(*cell, f"quality ({before})", verdict, MetricClass.QUALITY, reasons=(reason,))
 
 
 def against_fp32(run: Run, margin_of: Margins = lambda cell: None) -> list[PrecisionQuality]:

@@ -1,7 +1,7 @@
 """Many cells that move together are one finding: the machine, or something that all of them share.
 
-Without an anchor nothing tells the two apart, so the finding is `inconclusive` and says how to decide it; with one, a
-slow machine has slowed the base as well, and what is left is the code (docs/decisions/0011).
+It stays an alarm: without an anchor nothing tells the two apart, and the finding says how to; with one, a slow machine
+has slowed the base as well, and what is left is the code (docs/decisions/0011).
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def _shift(moved: Sequence[Finding], judged: int, verdict: Verdict, *, anchored:
     reasons = (
         (what, "the base was run in turn with the candidate, so it is the code or what it stands on")
         if anchored
-        else (what, "the machine or what all cells share; `ampmark run --anchor NAME` tells the two apart")
+        else (what, "the machine, or code that all cells share; `ampmark run --anchor NAME` tells the two apart")
     )
     return Finding(
         ALL,
         ALL,
         "step_seconds",
-        verdict if anchored else Verdict.INCONCLUSIVE,
+        verdict,
         MetricClass.STOCHASTIC,
         change=math.expm1(statistics.median(map(math.log1p, changes))),
         limit=moved[0].limit,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -57,13 +57,13 @@ def judge_family(
     levels: Levels,
     estimator_of: Estimators = lambda cell: None,
     *,
-    paired: bool = False,
+    paired: Container[Cell] = (),
 ) -> list[Finding]:
     """One finding per cell; every cell with enough processes counts towards the family.
 
-    `paired` is for sides that were run in turn: the processes of one block of repeats are then compared as a pair.
+    `paired` are the cells whose sides were run in turn: a block of both, which ran in the same minutes, is then a pair.
     """
-    samples = {cell: _sample(metric, sides, estimator_of(cell), paired=paired) for cell, sides in cells.items()}
+    samples = {cell: _sample(metric, sides, estimator_of(cell), paired=cell in paired) for cell, sides in cells.items()}
     results = {
         cell: compare(sample.base, sample.candidate, metric.limit, paired=sample.paired)
         for cell, sample in samples.items()
@@ -116,13 +116,15 @@ def _sample(metric: StochasticMetric, sides: Sides, estimator: str | None, *, pa
     before, after = (side.dropna(subset=[column]) for side in sides)
     if paired:
         both = before.merge(after, on=["seed", "repeat"], suffixes=("_base", "_candidate"))
-        if len(both) >= FEWEST:
-            return _Sample(_logs(both[f"{column}_base"]), _logs(both[f"{column}_candidate"]), name, paired=True)
-    return _Sample(_logs(before[column]), _logs(after[column]), name, paired=False)
+        # The seeds of a block share its minutes, so that the block is the unit and not the process.
+        blocks = [_logs(both[f"{column}_{side}"]).groupby(both["repeat"]).mean() for side in ("base", "candidate")]
+        if len(blocks[0]) >= FEWEST:
+            return _Sample(blocks[0].tolist(), blocks[1].tolist(), name, paired=True)
+    return _Sample(_logs(before[column]).tolist(), _logs(after[column]).tolist(), name, paired=False)
 
 
-def _logs(values: pd.Series[float]) -> list[float]:
-    return [math.log(float(value)) for value in values]
+def _logs(values: pd.Series[float]) -> pd.Series[float]:
+    return values.astype(float).map(math.log)
 
 
 def _finding(
@@ -151,7 +153,7 @@ def _finding(
         family=family if known else None,
         minimum_detectable=math.expm1(minimum_detectable(result, level, metric.limit)) if known else None,
         estimator=sample.estimator,
-        test="paired t" if sample.paired else "Welch",
+        test="paired t over blocks" if sample.paired else "Welch",
         values_base=tuple(map(math.exp, sample.base)),
         values_candidate=tuple(map(math.exp, sample.candidate)),
         processes_base=len(sample.base),

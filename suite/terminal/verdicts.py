@@ -61,7 +61,8 @@ def print_verdicts(verdicts: Verdicts) -> None:
 
 
 def print_trends(trends: Sequence[Trend], device: str) -> None:
-    """One row per series, the worst first."""
+    """One row per series, the worst first; where a cell has several, with the first of their setups' hashes."""
+    of_cell = Counter(trend.cell for trend in trends)
     console = plain_console()
     counts = Counter(trend.state for trend in trends)
     console.print(f"{', '.join(f'{count} {state}' for state, count in counts.items()) or 'no series'} on {device}")
@@ -74,8 +75,9 @@ def print_trends(trends: Sequence[Trend], device: str) -> None:
     table.add_column("why")
     for trend in trends:
         between = "" if trend.first_run is None else " … ".join(dict.fromkeys((trend.first_run, trend.last_run or "")))
+        setup = f" @{trend.setup_sha256[:8]}" if of_cell[trend.cell] > 1 and trend.setup_sha256 else ""
         table.add_row(
-            trend.cell,
+            f"{trend.cell}{setup}",
             trend.state.value,
             str(trend.nights),
             "yes" if trend.anchored else "no",

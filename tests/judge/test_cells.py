@@ -102,6 +102,41 @@ def test_a_trial_that_finishes_now_beside_others_that_always_did_is_no_finding_o
     assert _obstacles(_seeds(Outcome.CRASHED, Outcome.OK), _seeds(Outcome.OK, Outcome.OK)) == []
 
 
+def _repeats(*outcomes: Outcome) -> list[TrialRecord]:
+    return [records.record(outcome, spec=records.spec(repeat=n)) for n, outcome in enumerate(outcomes)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"), [(Outcome.DIVERGED, Verdict.REGRESSED), (Outcome.CRASHED, Verdict.FAILED)]
+)
+def test_repeats_beyond_the_bases_that_stop_more_often_are_an_alarm(outcome: Outcome, verdict: Verdict) -> None:
+    # Repeat 4 stopped before as well. Of the five that the base does not have all stopped, of its own one of five:
+    # C(5, 5) · C(5, 1) / C(10, 6) = 5 / 210 = 0.024.
+    base = _repeats(*[Outcome.OK] * 4, outcome)
+    (found,) = _obstacles(base, _repeats(*[Outcome.OK] * 4, *[outcome] * 6))
+    assert found.verdict == verdict
+    assert found.reasons == (
+        outcome.value,
+        "6 of 10 trials stopped, before 1 of 5: more than that share explains (p = 0.024)",
+    )
+
+
+def test_a_larger_share_that_chance_explains_is_said_and_not_called_as_before() -> None:
+    # Two of the five that are new, against one of five: C(5, 2) · C(5, 1) / C(10, 3) + C(5, 3) / C(10, 3) = 0.5.
+    base = _repeats(*[Outcome.OK] * 4, Outcome.DIVERGED)
+    (found,) = _obstacles(base, _repeats(*[Outcome.OK] * 4, *[Outcome.DIVERGED] * 3, *[Outcome.OK] * 3))
+    assert (found.verdict, found.reasons) == (
+        Verdict.NOT_MEASURED,
+        ("3 of 10 trials, before 1 of 5, too few to tell whether more stop now (p = 0.5): diverged",),
+    )
+
+
+def test_as_large_a_share_of_more_repeats_is_as_before() -> None:
+    base = _repeats(*[Outcome.OK] * 4, Outcome.DIVERGED)
+    (found,) = _obstacles(base, _repeats(*[Outcome.OK] * 4, *[Outcome.DIVERGED] * 2, *[Outcome.OK] * 4))
+    assert (found.verdict, found.reasons) == (Verdict.NOT_MEASURED, ("2 of 10 trials, as before: diverged",))
+
+
 # --- a cell of one side ---------------------------------------------------------------------------------------------
 
 

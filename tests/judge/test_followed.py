@@ -9,7 +9,7 @@ import pytest
 import records
 
 from suite.errors import NoResults, UsageError
-from suite.judge.followed import accept, follow, newest_run, suspects
+from suite.judge.followed import accept, follow, suspects
 from suite.judge.history import State, acknowledgements
 from suite.store import create_run, list_runs
 
@@ -50,7 +50,53 @@ def test_every_series_of_the_machine_is_judged_and_the_worst_comes_first(nights:
 
 
 def test_suspects_are_the_cells_that_a_fresh_run_would_decide(nights: Path) -> None:
-    assert suspects(nights) == [("lstm", "bf16")]
+    (suspect,) = suspects(nights)
+    newest = list_runs(nights)[-1]
+    assert (suspect.workload, suspect.precision, suspect.run) == ("lstm", "bf16", newest.run)
+    assert [spec.trial_id for spec in suspect.trials] == ["lstm-bf16-s0-r0"]
+    assert suspect.setup_sha256 == suspect.trials[0].setup_sha256
+
+
+@pytest.fixture(scope="module")
+def two_setups(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve nights of eager gpt and twelve compiled ones, each 20 % slower in its last; then one of batch size 8."""
+    results = tmp_path_factory.mktemp("results")
+    for number in range(12):
+        for compiled in (False, True):
+            setup = records.setup(compile=compiled)
+            steps = records.trace(0.1 * (1.2 if number == 11 else 1 + 0.001 * (number % 3)))
+            records.stored(results, [records.record(spec=records.spec(setup=setup), steps=steps)])
+    records.stored(results, [records.record(spec=records.spec(setup=records.setup(batch_size=8)))])
+    return results
+
+
+def test_each_setup_of_a_cell_is_judged_by_itself_and_made_again_like_its_own_newest_run(two_setups: Path) -> None:
+    _, trends = follow(two_setups)
+    assert [(trend.state, trend.nights) for trend in trends] == [
+        (State.SUSPECT, 12),
+        (State.SUSPECT, 12),
+        (State.TOO_SHORT, 1),
+    ]
+    assert len({trend.setup_sha256 for trend in trends}) == 3
+    runs = [info.run for info in list_runs(two_setups)]
+    assert [(suspect.run, suspect.trials[0].setup.compile) for suspect in suspects(two_setups)] == [
+        (runs[-3], False),
+        (runs[-2], True),
+    ]
+
+
+def test_of_several_series_of_a_cell_that_got_worse_one_is_named(two_setups: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(two_setups, tmp_path / "results"))
+    with pytest.raises(UsageError, match="gpt/fp32 has several series that got worse; name one of gpt/fp32@"):
+        accept(results, "gpt/fp32", "why")
+    with pytest.raises(UsageError, match="there is no series 'gpt/fp32@xyz'; "):
+        accept(results, "gpt/fp32@xyz", "why")
+    eager, compiled = suspects(results)
+    accept(results, f"gpt/fp32@{compiled.setup_sha256[:8]}", "why")
+    assert [made.setup_sha256 for made in acknowledgements(results)] == [compiled.setup_sha256]
+    # Of those that are left only one got worse, so that the cell is enough to name it; as the table writes it, too.
+    accept(results, "gpt × fp32", "why")
+    assert [made.setup_sha256 for made in acknowledgements(results)][1:] == [eager.setup_sha256]
 
 
 def test_an_accepted_level_is_kept_and_the_series_begins_anew(results: Path) -> None:
@@ -75,12 +121,6 @@ def test_a_steady_series_has_nothing_to_accept(nights: Path) -> None:
     with pytest.raises(UsageError, match="gpt × fp32 is steady"):
         accept(nights, "gpt/fp32", "why")
     assert acknowledgements(nights) == []
-
-
-def test_the_newest_run_is_the_last_one_that_was_finished(results: Path) -> None:
-    newest = list_runs(results)[-1].run
-    create_run(results, records.plan(records.cell([0.1])), records.environment(), "ampmark run")
-    assert newest_run(results).run == newest
 
 
 def test_without_a_finished_run_there_is_no_history(tmp_path: Path) -> None:

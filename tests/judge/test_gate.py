@@ -103,6 +103,30 @@ def test_cells_that_were_set_up_differently_have_that_finding_and_no_other() -> 
     )
 
 
+def test_what_the_candidate_measured_under_other_seeds_is_named_and_does_not_fail_the_comparison() -> None:
+    def side(*seeds: int) -> list[TrialRecord]:
+        memory = Memory(peak_allocated_bytes=7)
+        return [records.record(spec=records.spec(seed=seed), memory=memory) for seed in seeds]
+
+    verdicts = _compare(side(0, 1, 2), side(5, 6, 7))
+    said = "no common seeds: the base has 0, 1, 2, the candidate 5, 6, 7"
+    assert {f.metric for f in verdicts.findings if f.reasons == (said,) and f.verdict is Verdict.NOT_MEASURED} == {
+        "peak_allocated_bytes",
+        "losses_sha256",
+        "overflow_steps",
+        "quality (accuracy)",
+    }
+    assert verdicts.exit_status(frozenset({"regressed"})) == 0
+
+
+def test_a_quality_by_another_name_cannot_be_compared_and_is_not_passed_over() -> None:
+    other = Quality({"recall": 0.75}, "recall", True, 0.5, "majority class")
+    verdicts = _compare(records.cell(STEADY), records.cell(STEADY, quality=other))
+    (found,) = _metric(verdicts, "quality (accuracy)")
+    assert (found.verdict, found.reasons) == (Verdict.INCOMPARABLE, ("quality metric: accuracy → recall",))
+    assert verdicts.exit_status(frozenset({"regressed"})) == 2
+
+
 def test_deterministic_trials_are_judged_by_what_is_exact_and_never_by_their_time() -> None:
     def side(seconds: float) -> list[TrialRecord]:
         return [replace(item, spec=replace(item.spec, deterministic=True)) for item in records.cell([seconds] * 5)]
@@ -199,9 +223,11 @@ def test_error_rates_are_divided_among_the_looks() -> None:
 def test_with_an_anchor_the_processes_are_compared_block_by_block() -> None:
     drifting = (0.100, 0.104, 0.109, 0.115, 0.120)
     slower = [value * factor for value, factor in zip(drifting, (1.03, 1.031, 1.029, 1.03, 1.03), strict=True)]
-    anchored = _compare(records.cell(drifting), records.cell(slower), Terms(anchored=True))
+    anchored = _compare(
+        records.cell(drifting), records.cell(slower), Terms(anchor=records.run(records.cell(drifting), "anchor"))
+    )
     (found,) = _metric(anchored, "step_seconds")
-    assert (found.verdict, found.test, anchored.anchored) == (Verdict.REGRESSED, "paired t", True)
+    assert (found.verdict, found.test, anchored.anchored) == (Verdict.REGRESSED, "paired t over blocks", True)
     (apart,) = _metric(_compare(records.cell(drifting), records.cell(slower)), "step_seconds")
     assert (apart.verdict, apart.test) == (Verdict.INCONCLUSIVE, "Welch")
 
@@ -234,11 +260,11 @@ def _many(factor: float) -> list[TrialRecord]:
     ]
 
 
-@pytest.mark.parametrize(("anchored", "verdict"), [(False, Verdict.INCONCLUSIVE), (True, Verdict.REGRESSED)])
+@pytest.mark.parametrize(("anchored", "verdict"), [(False, Verdict.REGRESSED), (True, Verdict.REGRESSED)])
 def test_many_cells_that_slow_down_together_are_one_finding_that_comes_before_theirs(
     anchored: bool, verdict: Verdict
 ) -> None:
-    verdicts = _compare(_many(1.0), _many(1.1), Terms(anchored=anchored))
+    verdicts = _compare(_many(1.0), _many(1.1), Terms(anchor=records.run(_many(1.0), "anchor") if anchored else None))
     first, *others = _metric(verdicts, "step_seconds")
     assert (first.workload, first.precision, first.verdict) == ("all", "all", verdict)
     assert {finding.verdict for finding in others} == {Verdict.INCONCLUSIVE}

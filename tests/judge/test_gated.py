@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,14 +14,14 @@ import pytest
 import records
 
 from suite.companions import AnchorNote, anchor_folder, topup_folder, write_note
-from suite.errors import NoBaseline
+from suite.errors import NoBaseline, UsageError
 from suite.judge.baseline import approve, find
 from suite.judge.calibration import Calibration, CellCalibration, freeze
-from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.judge.gated import judge, undecided
 from suite.readings import Memory
 from suite.record import Outcome, TrialRecord
-from suite.store import Run
+from suite.store import Run, create_run, load_run
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)
 """Five processes that agree within 0.1 %."""
@@ -106,16 +107,16 @@ def test_no_verdict_ever_moves_the_baseline(tmp_path: Path, factor: float) -> No
 @pytest.mark.parametrize(("days", "stale"), [(0, False), (89, False), (91, True), (400, True)])
 def test_a_baseline_of_more_than_ninety_days_is_said_to_have_grown_old(tmp_path: Path, days: int, stale: bool) -> None:
     _approved(tmp_path, _cell(STEADY))
-    (path,) = (tmp_path / "baselines").glob("*/*/baseline.json")
-    approved = datetime.now(UTC) - timedelta(days=days, hours=1)
+    (path,) = (tmp_path / "baselines").glob("*/*/*/run.json")
+    measured = datetime.now(UTC) - timedelta(days=days, hours=1)
     path.write_text(
-        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"approved_at": approved.isoformat()}),
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"created_at": measured.isoformat()}),
         encoding="utf-8",
     )
     verdicts = judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
     said = (
-        f"baseline 'main' is {days} days old; run its code again with --anchor, or approve a newer run "
-        "with `ampmark baseline approve`"
+        f"baseline 'main' was measured {days} days ago; run its code again with --anchor, or approve a newer "
+        "run with `ampmark baseline approve`"
     )
     assert verdicts.warnings == ((said,) if stale else ())
     assert _finding(verdicts).verdict == Verdict.UNCHANGED
@@ -134,7 +135,11 @@ def test_with_an_anchor_its_blocks_are_the_base_and_a_slow_machine_is_no_regress
     _blocks(candidate, TONIGHT, base)
     verdicts = judge(candidate, tmp_path, "main")
     found = _finding(verdicts)
-    assert (found.verdict, found.test, found.values_base) == (Verdict.UNCHANGED, "paired t", pytest.approx(TONIGHT))
+    assert (found.verdict, found.test, found.values_base) == (
+        Verdict.UNCHANGED,
+        "paired t over blocks",
+        pytest.approx(TONIGHT),
+    )
     assert (verdicts.anchored, verdicts.base_run, verdicts.warnings) == (True, base.info.run, ())
     assert verdicts.headline.endswith(f"against baseline 'main' (run {base.info.run}, run again in turn with it)")
 
@@ -252,7 +257,7 @@ def test_a_third_look_with_its_own_anchor_decides_what_two_could_not(tmp_path: P
         (Verdict.INCONCLUSIVE, 2, 10, 10),
         (Verdict.REGRESSED, 3, 15, 15),
     ]
-    assert {f.test for f in seen} == {"paired t"}
+    assert {f.test for f in seen} == {"paired t over blocks"}
 
 
 def test_a_process_that_fails_at_a_later_look_is_a_failure_of_its_cell(tmp_path: Path) -> None:
@@ -268,7 +273,7 @@ def test_only_what_more_processes_could_decide_is_undecided() -> None:
     def said(
         workload: str, verdict: Verdict, *reasons: str, family: int | None = 3, metric: str = "step_seconds"
     ) -> Finding:
-        return Finding(workload, "fp32", metric, verdict, family=family, reasons=reasons)
+        return Finding(workload, "fp32", metric, verdict, MetricClass.STOCHASTIC, family=family, reasons=reasons)
 
     findings = (
         said("noisy", Verdict.INCONCLUSIVE),
@@ -278,9 +283,83 @@ def test_only_what_more_processes_could_decide_is_undecided() -> None:
         said("scarce", Verdict.INCONCLUSIVE, family=None),
         said("slow", Verdict.REGRESSED),
         said("same", Verdict.UNCHANGED),
+        # More processes of the same seeds say nothing of the quality.
+        Finding("learned", "fp32", "quality (accuracy)", Verdict.INCONCLUSIVE, MetricClass.QUALITY, family=3),
     )
     verdicts = Verdicts("a", "b", "main", "f", "Test CPU", 0.01, 0.05, 0.02, findings)
     assert undecided(verdicts) == [("noisy", "fp32"), ("hungry", "fp32")]
+
+
+# --- what an anchor, a later look or a cut-short run must not hide ----------------------------------------------------
+
+
+def test_a_cell_that_vanished_is_named_also_where_the_anchor_ran_only_what_the_candidate_has(tmp_path: Path) -> None:
+    base = _approved(tmp_path, [*_cell(STEADY), *_cell(STEADY, "resnet")])
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, STEADY, base)
+    verdicts = judge(candidate, tmp_path, "main")
+    assert verdicts.anchored
+    assert _finding(verdicts, "resnet", "outcome").verdict == Verdict.INCOMPARABLE
+    assert verdicts.exit_status(frozenset({"regressed"})) == 2
+
+
+def test_what_fails_tonight_on_both_sides_is_a_failure_for_the_baseline_did_not(tmp_path: Path) -> None:
+    base = _approved(tmp_path, [*_cell(STEADY), *_cell(STEADY, "resnet")])
+    crashed = [
+        records.record(Outcome.CRASHED, reason="signal 9", spec=records.spec("resnet", repeat=n)) for n in range(5)
+    ]
+    candidate = records.stored(tmp_path, [*_cell(STEADY), *crashed])
+    write_note(candidate.folder, AnchorNote("main", base.info.run))
+    for value, failed in zip(STEADY, crashed, strict=True):
+        once = replace(failed, spec=replace(failed.spec, repeat=0))
+        records.stored(anchor_folder(candidate.folder), [*_cell([value]), once])
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, _finding(verdicts).verdict) == (True, Verdict.UNCHANGED)
+    assert _finding(verdicts, "resnet", "outcome").verdict == Verdict.FAILED
+    assert verdicts.exit_status(frozenset({"regressed"})) == 4
+
+
+def test_overflows_of_a_later_look_are_an_alarm_although_an_earlier_one_had_none(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.01)))
+    more = [
+        replace(trial, steps=records.trace(trial.steps.seconds[0], overflow_steps=[3]))
+        for trial in _cell(UNSTEADY, first=5)
+        if trial.steps is not None
+    ]
+    records.stored(topup_folder(candidate.folder), more)
+    found = _finding(judge(candidate, tmp_path, "main", topping_up=True), metric="overflow_steps")
+    assert (found.verdict, found.look) == (Verdict.REGRESSED, 2)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"git_commit": "def"}, "commit def and not abc"),
+        ({"ampmark": "0.2.0"}, "ampmark 0.2.0 and not 0.1.0"),
+        ({"torch": "2.15.0"}, "torch: 2.14.1 → 2.15.0"),
+    ],
+)
+def test_blocks_of_another_code_than_the_baselines_are_not_used_and_that_is_said(
+    tmp_path: Path, other: dict[str, str], said: str
+) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    write_note(candidate.folder, AnchorNote("main", base.info.run))
+    for value in STEADY:
+        records.stored(anchor_folder(candidate.folder), _cell([2 * value]), records.environment(**other))
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, _finding(verdicts).verdict) == (False, Verdict.UNCHANGED)
+    assert verdicts.warnings == (f"the anchor is not the baseline's code ({said}); the stored baseline counts",)
+
+
+def test_a_run_that_was_cut_short_is_not_judged(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(STEADY))
+    trials = _cell(STEADY)
+    writer = create_run(tmp_path, records.plan(trials), records.environment(), "ampmark run")
+    writer.append(trials[0], "")
+    with pytest.raises(UsageError, match="was cut short and may hide a regression"):
+        judge(load_run(writer.folder), tmp_path, "main")
 
 
 # --- what was frozen ------------------------------------------------------------------------------------------------

@@ -102,14 +102,22 @@ def test_other_software_is_the_same_series_with_another_fingerprint(tmp_path: Pa
     assert first.fingerprint != second.fingerprint
 
 
-def test_only_nights_with_the_newest_setup_are_kept(tmp_path: Path) -> None:
-    def sized(batch: int) -> list[TrialRecord]:
-        return [records.record(spec=records.spec(setup=records.setup(batch_size=batch)), steps=records.trace(0.1))]
+def test_other_sizes_and_a_compiled_model_are_each_a_series_of_their_own(tmp_path: Path) -> None:
+    def made(**fields: Any) -> list[TrialRecord]:
+        return [records.record(spec=records.spec(setup=records.setup(**fields)), steps=records.trace(0.1))]
 
-    small, large, again = (records.stored(tmp_path, sized(batch)) for batch in (4, 8, 4))
-    series = _series(tmp_path)
-    assert [night.run for night in series.nights] == [small.info.run, again.info.run]
-    assert series.setup_sha256 == small.trials.iloc[0]["setup_sha256"] != large.trials.iloc[0]["setup_sha256"]
+    small, large, again, compiled = (
+        records.stored(tmp_path, made(**fields)) for fields in ({}, {"batch_size": 8}, {}, {"compile": True})
+    )
+    series = series_of(tmp_path, NOTHING_FROZEN)
+    assert [[night.run for night in found.nights] for found in series] == [
+        [small.info.run, again.info.run],
+        [large.info.run],
+        [compiled.info.run],
+    ]
+    assert [found.setup_sha256 for found in series] == [
+        run.trials.iloc[0]["setup_sha256"] for run in (small, large, compiled)
+    ]
 
 
 def test_a_night_with_a_caution_is_marked(tmp_path: Path) -> None:

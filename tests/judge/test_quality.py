@@ -187,16 +187,36 @@ def test_processes_of_one_seed_are_one_value_their_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    "candidate",
+    ("candidate", "verdict", "reason"),
     [
-        _side(LOSSES, metric="loss"),
-        _side(LOSSES, seeds=[5, 6, 7, 8, 9]),
-        _side([math.nan] * 5),
+        (_side(LOSSES, metric="loss"), Verdict.INCOMPARABLE, "quality metric: perplexity → loss"),
+        (
+            _side(LOSSES, seeds=[5, 6, 7, 8, 9]),
+            Verdict.NOT_MEASURED,
+            "no common seeds: the base has 0, 1, 2, 3, 4, the candidate 5, 6, 7, 8, 9",
+        ),
+        (_side([math.nan] * 5), Verdict.NOT_MEASURED, "the candidate has no quality, the base has"),
     ],
     ids=["another metric", "no common seed", "no value"],
 )
-def test_what_has_no_counterpart_has_no_finding(candidate: pd.DataFrame) -> None:
-    assert judge_quality({CELL: (_side(LOSSES), candidate)}, Levels(), lambda cell: None) == []
+def test_a_quality_without_a_counterpart_is_not_passed_over(
+    candidate: pd.DataFrame, verdict: Verdict, reason: str
+) -> None:
+    found = _judge(_side(LOSSES), candidate)
+    assert (found.metric, found.metric_class) == ("quality (perplexity)", MetricClass.QUALITY)
+    assert (found.verdict, found.reasons) == (verdict, (reason,))
+
+
+@pytest.mark.parametrize("candidate", [_side(LOSSES), _side([math.nan] * 5)], ids=["new", "neither side"])
+def test_a_base_without_a_quality_has_no_finding(candidate: pd.DataFrame) -> None:
+    assert judge_quality({CELL: (_side([math.nan] * 5), candidate)}, Levels(), lambda cell: None) == []
+
+
+def test_where_only_some_seeds_are_common_a_note_names_them() -> None:
+    found = _judge(_side(LOSSES), _side((*LOSSES[:4], 9.0), seeds=(0, 1, 2, 3, 8)))
+    said = "only the common seeds are compared (0, 1, 2, 3): the base has 0, 1, 2, 3, 4, the candidate 0, 1, 2, 3, 8"
+    assert (found.verdict, found.notes) == (Verdict.UNCHANGED, (said,))
+    assert _judge(_side(LOSSES), _side(LOSSES)).notes == ()
 
 
 losses = st.lists(st.integers(-50, 50).map(lambda ticks: 1 + ticks / 1024), min_size=3, max_size=6)

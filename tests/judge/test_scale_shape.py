@@ -22,11 +22,13 @@ def _side(
     steps: int = 1000,
     calibration: int = 2,
     interval: int = 2000,
+    seeds: Sequence[int] | None = None,
 ) -> pd.DataFrame:
-    """One row per process: where its scale settled after it began at 65536."""
+    """One row per process, of seed 0 unless told: where its scale settled after it began at 65536."""
     count = len(settled)
     spec = json.dumps({"scaler": {"growth_interval": interval}})
     rows = {
+        "seed": [0] * count if seeds is None else list(seeds),
         "scale_settled": list(settled),
         "scale_lowest": [value if lowest is None else lowest for value in settled],
         "scale_highest": [None if value is None else max(65536.0, value) for value in settled],
@@ -102,6 +104,50 @@ def test_a_scale_that_settles_higher_is_never_an_alarm() -> None:
     assert (found.verdict, found.reasons) == (Verdict.CHANGED, ("the scale settles 8 times higher",))
 
 
+# --- seed by seed ---------------------------------------------------------------------------------------------------
+
+
+def test_seeds_that_settle_apart_are_compared_each_with_itself() -> None:
+    seeds = (0, 1, 2, 3)
+    found = _judge(_side(16384, 1024, 4096, 256, seeds=seeds), _side(1024, 64, 256, 16, seeds=seeds))
+    assert (found.verdict, found.reasons) == (Verdict.REGRESSED, ("the scale settles 16 times lower",))
+    assert (found.base, found.candidate) == (2048, 128)
+
+
+def test_seeds_that_move_in_different_directions_are_not_told_by_their_mean() -> None:
+    seeds = (0, 1, 2)
+    found = _judge(_side(1024, 1024, 1024, seeds=seeds), _side(2048, 16, 16, seeds=seeds))
+    assert found.verdict == Verdict.INCONCLUSIVE
+    swapped = _judge(_side(1024, 64, seeds=(0, 1)), _side(64, 1024, seeds=(0, 1)))
+    assert swapped.verdict == Verdict.CHANGED
+
+
+def test_processes_are_exchanged_within_their_seed_where_they_vary() -> None:
+    # Two against two under each of three seeds, none overlapping: 1 / 6³ = 0.005.
+    seeds = (0, 0, 1, 1, 2, 2)
+    base = _side(65536, 32768, 4096, 4096, 512, 256, seeds=seeds)
+    candidate = _side(8192, 4096, 512, 512, 32, 64, seeds=seeds)
+    assert _judge(base, candidate).verdict == Verdict.REGRESSED
+    two = _judge(_side(65536, 32768, 4096, 4096, seeds=seeds[:4]), _side(8192, 4096, 512, 512, seeds=seeds[:4]))
+    assert two.verdict == Verdict.INCONCLUSIVE
+
+
+def test_only_common_seeds_count_and_a_note_names_them() -> None:
+    found = _judge(_side(1024, 65536, seeds=(0, 1)), _side(1024, 8, seeds=(0, 2)))
+    assert found.verdict == Verdict.UNCHANGED
+    assert found.notes == ("only the common seeds are compared (0): the base has 0, 1, the candidate 0, 2",)
+
+
+def test_five_a_side_that_do_not_overlap_alarm_at_a_third_of_the_level_too() -> None:
+    sides = _side(1024, 2048, 1024, 2048, 1024), _side(128, 256, 128, 256, 128)
+    found = judge_scale_shape(CELL, sides, 0.01 / 3)
+    assert found is not None
+    assert found.verdict == Verdict.REGRESSED
+    overlapping = judge_scale_shape(CELL, (sides[0], _side(64, 64, 1024, 64, 64)), 0.01 / 3)
+    assert overlapping is not None
+    assert overlapping.verdict == Verdict.INCONCLUSIVE
+
+
 # --- what must not be -----------------------------------------------------------------------------------------------
 
 
@@ -148,11 +194,23 @@ def test_a_trial_that_never_left_calibration_has_no_steady_state_to_judge() -> N
 # --- nothing to judge -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("absent", ["base", "candidate"])
-def test_without_a_scale_on_both_sides_there_is_no_finding(absent: str) -> None:
+def test_a_base_without_a_scale_has_no_finding_and_a_candidate_without_one_says_so() -> None:
     some, none = _side(1024), _side(None)
-    sides: Sequence[pd.DataFrame] = (none, some) if absent == "base" else (some, none)
-    assert judge_scale_shape(CELL, (sides[0], sides[1])) is None
+    assert judge_scale_shape(CELL, (none, some)) is None
+    assert judge_scale_shape(CELL, (none, none)) is None
+    found = _judge(some, none)
+    assert (found.verdict, found.reasons) == (
+        Verdict.NOT_MEASURED,
+        ("the candidate has no loss scale, the base has",),
+    )
+
+
+def test_other_seeds_cannot_be_compared_but_what_must_not_be_is_still_seen() -> None:
+    base = _side(1024, 1024, seeds=(0, 1))
+    found = _judge(base, _side(16, seeds=(5,)))
+    assert (found.verdict, found.base) == (Verdict.NOT_MEASURED, None)
+    assert found.reasons == ("no common seeds: the base has 0, 1, the candidate 5",)
+    assert _judge(base, _side(16, lowest=0.5, seeds=(5,))).verdict == Verdict.REGRESSED
 
 
 def test_a_static_scale_has_no_shape() -> None:

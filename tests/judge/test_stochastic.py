@@ -47,7 +47,7 @@ def _side(values: Sequence[float], column: str = "step_seconds_median", **column
 
 
 def _judge(sides: Sides, levels: Levels = ONE_LOOK, *, paired: bool = False) -> Finding:
-    (found,) = judge_family(STEP_TIME, {CELL: sides}, levels, paired=paired)
+    (found,) = judge_family(STEP_TIME, {CELL: sides}, levels, paired=(CELL,) if paired else ())
     return found
 
 
@@ -201,7 +201,7 @@ def test_sides_that_were_run_in_turn_are_compared_block_by_block() -> None:
     slower = [value * factor for value, factor in zip(DRIFTING, FOURTEEN_MORE, strict=True)]
     sides = _side(DRIFTING), _side(slower)
     together, apart = _judge(sides, paired=True), _judge(sides)
-    assert (together.verdict, together.test) == (Verdict.REGRESSED, "paired t")
+    assert (together.verdict, together.test) == (Verdict.REGRESSED, "paired t over blocks")
     assert (apart.verdict, apart.test) == (Verdict.INCONCLUSIVE, "Welch")
     assert together.change == pytest.approx(0.03, abs=1e-4)
 
@@ -210,17 +210,19 @@ def test_a_block_that_one_side_lacks_is_left_out_of_the_pairs() -> None:
     slower = _scaled(DRIFTING, 1.03)
     base = _side(DRIFTING[1:], repeat=[1, 2, 3, 4])
     found = _judge((base, _side(slower[:4])), paired=True)
-    assert (found.verdict, found.test) == (Verdict.REGRESSED, "paired t")
+    assert (found.verdict, found.test) == (Verdict.REGRESSED, "paired t over blocks")
     assert found.values_base == pytest.approx(DRIFTING[1:4])
     assert found.values_candidate == pytest.approx(slower[1:4])
     assert (found.processes_base, found.processes_candidate) == (3, 3)
 
 
 def test_pairs_are_of_one_seed_and_one_block() -> None:
-    base = _side((0.1, 0.2, 0.1, 0.2), seed=[0, 1, 0, 1], repeat=[0, 0, 1, 1])
-    candidate = _side((0.206, 0.103, 0.206, 0.103), seed=[1, 0, 1, 0], repeat=[0, 0, 1, 1])
+    base = _side((0.1, 0.2) * 3, seed=[0, 1] * 3, repeat=[0, 0, 1, 1, 2, 2])
+    candidate = _side((0.206, 0.103) * 3, seed=[1, 0] * 3, repeat=[0, 0, 1, 1, 2, 2])
     found = _judge((base, candidate), paired=True)
     assert (found.verdict, found.change) == (Verdict.REGRESSED, pytest.approx(0.03))
+    # The seeds of a block share its minutes: three blocks are three values, whatever the number of seeds.
+    assert (found.processes_base, found.processes_candidate) == (3, 3)
 
 
 def test_fewer_than_three_common_blocks_are_compared_without_pairs() -> None:
@@ -424,7 +426,8 @@ def test_a_machine_that_slows_down_is_no_alarm_where_the_sides_ran_in_turn() -> 
     random = np.random.default_rng(4)
     shared = random.normal(0.0, 0.05, size=(30, 5))
     own = random.normal(0.0, 0.005, size=(2, 30, 5))
-    quiet = judge_family(STEP_TIME, _cells(shared + own[0], shared + own[1]), Levels(), paired=True)
-    slow = judge_family(STEP_TIME, _cells(shared + own[0], shared + own[1] + math.log(1.03)), Levels(), paired=True)
+    still, slower = (_cells(shared + own[0], shared + own[1] + shift) for shift in (0.0, math.log(1.03)))
+    quiet = judge_family(STEP_TIME, still, Levels(), paired=still)
+    slow = judge_family(STEP_TIME, slower, Levels(), paired=slower)
     assert [f.verdict for f in quiet if f.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)] == []
     assert sum(f.verdict is Verdict.REGRESSED for f in slow) >= 25

@@ -139,6 +139,14 @@ def test_every_series_is_a_row_and_the_states_are_counted(capsys: Capture) -> No
     assert third == ["lstm × fp32", "steady", "40", "no", "", "", "", ""]
 
 
+def test_two_series_of_one_cell_are_told_apart_by_their_setup(capsys: Capture) -> None:
+    names = [("gpt", "1a2b3c4d5e"), ("gpt", "99887766aa"), ("lstm", "1a2b3c4d5e")]
+    trends = [Trend(name, "bf16", State.STEADY, 40, anchored=True, setup_sha256=setup) for name, setup in names]
+    print_trends(trends, "Test CPU")
+    cells = [row[0] for row in _rows(capsys.readouterr().out)[1:]]
+    assert cells == ["gpt × bf16 @1a2b3c4d", "gpt × bf16 @99887766", "lstm × bf16"]
+
+
 def test_without_a_series_there_is_nothing_to_count(capsys: Capture) -> None:
     print_trends([], "Test CPU")
     assert capsys.readouterr().out.splitlines()[0] == "no series on Test CPU"

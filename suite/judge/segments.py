@@ -1,0 +1,80 @@
+"""Which nights of a series are judged together: of one environment, since the accepted level, anchored, undisturbed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from suite.judge.changes import adjusted
+from suite.judge.levels import FEWEST_NIGHTS
+from suite.judge.nights import Night
+
+__all__ = ["Segment", "environments", "kept", "newly_approved", "since_accepted", "values_of"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The nights that are judged."""
+
+    nights: tuple[Night, ...]
+    anchored: bool
+    later: tuple[Night, ...] = ()
+    """Nights after the last of them that are left out: they can make a suspect, but no more."""
+    notes: tuple[str, ...] = ()
+
+
+def environments(nights: Sequence[Night]) -> list[tuple[Night, ...]]:
+    """The nights by fingerprint, that of the newest night first: one night of another does not part the others."""
+    prints = dict.fromkeys(night.fingerprint for night in reversed(nights))
+    return [tuple(night for night in nights if night.fingerprint == mark) for mark in prints]
+
+
+def since_accepted(nights: tuple[Night, ...], accepted: Mapping[str, str]) -> tuple[tuple[Night, ...], str | None]:
+    """The nights from the newest accepted level on, and a sentence about it; `accepted` has reasons by run."""
+    places = [place for place, night in enumerate(nights) if night.run in accepted]
+    if not places:
+        return nights, None
+    run = nights[places[-1]].run
+    return nights[places[-1] :], f"the level since run {run} was acknowledged: {accepted[run]}"
+
+
+def kept(nights: tuple[Night, ...]) -> Segment:
+    """The nights with an anchor and without a disturbance, as long as enough of them remain."""
+    anchored = tuple(night for night in nights if night.anchor is not None)
+    chosen = anchored if len(anchored) >= FEWEST_NIGHTS or len(anchored) == len(nights) else nights
+    notes = [] if chosen is nights else _counted(len(nights) - len(chosen), "without an anchor")
+    quiet = tuple(night for night in chosen if not night.disturbed)
+    if FEWEST_NIGHTS <= len(quiet) < len(chosen):
+        notes += _counted(len(chosen) - len(quiet), "with a disturbance")
+        chosen = quiet
+    last = nights.index(chosen[-1]) if chosen else 0
+    has_anchor = bool(chosen) and all(night.anchor is not None for night in chosen) and len(anchored) > 0
+    return Segment(chosen, has_anchor, nights[last + 1 :], tuple(notes))
+
+
+def values_of(nights: Sequence[Night], *, anchored: bool) -> list[float]:
+    """What is judged of each night: its value, less what its anchor explains."""
+    values = [night.value for night in nights]
+    return adjusted(values, _levelled(nights)) if anchored else values
+
+
+def newly_approved(nights: Sequence[Night], first: int, last: int) -> str | None:
+    """The run in or beside this range with which the anchor became another program; None where it stayed the same."""
+    for place in range(max(1, first - 1), min(len(nights) - 1, last + 1) + 1):
+        if nights[place].anchor_run != nights[place - 1].anchor_run:
+            return nights[place].run
+    return None
+
+
+def _counted(count: int, what: str) -> list[str]:
+    return [f"{count} nights {what} are left out"] if count else []
+
+
+def _levelled(nights: Sequence[Night]) -> list[float]:
+    """The anchor, each night from the mean of those with the same code: a newer baseline's is another program."""
+    values: dict[str | None, list[float]] = {}
+    for night in nights:
+        values.setdefault(night.anchor_run, []).append(night.anchor or 0.0)
+    means = {run: math.fsum(own) / len(own) for run, own in values.items()}
+    return [(night.anchor or 0.0) - means[night.anchor_run] for night in nights]
