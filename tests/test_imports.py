@@ -42,8 +42,8 @@ ALLOWED = {
     "suite.doctor": "suite.checks suite.decode suite.errors suite.home suite.runner suite.variables",
     "suite.store": "suite.files suite.columns suite.decode suite.errors suite.record suite.rows suite.spec pandas",
     "suite.companions": "suite.decode suite.errors suite.files suite.spec suite.store pandas",
-    "suite.judge": "suite.columns suite.companions suite.decode suite.errors suite.files suite.record suite.store "
-    "suite.judge numpy pandas ruptures scipy statsmodels",
+    "suite.judge": "suite.columns suite.companions suite.decode suite.errors suite.files suite.record suite.spec "
+    "suite.store suite.judge numpy pandas ruptures scipy statsmodels",
     "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows "
     "suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.

@@ -122,8 +122,10 @@ def test_a_byte_of_jitter_does_not_hide_bytes_that_do_not_overlap(
     [
         # Seed 1 needs more whatever seed 0 does; less is better only if both need less.
         (((4, 4), (9, 8)), Verdict.REGRESSED),
-        (((4, 3), (4, 4)), Verdict.IMPROVED),
-        (((4, 3), (5, 4)), Verdict.INCONCLUSIVE),
+        (((3, 2), (4, 4)), Verdict.IMPROVED),
+        (((3, 2), (5, 4)), Verdict.INCONCLUSIVE),
+        # A gap that is no wider than what one side varies by may be chance.
+        (((6, 8), (5, 5)), Verdict.INCONCLUSIVE),
     ],
 )
 def test_with_jitter_one_seed_is_enough_to_be_worse_and_all_are_needed_to_be_better(
