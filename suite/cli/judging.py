@@ -69,11 +69,11 @@ def gate(
     failing = failing_on(fail_on)
     candidate = load(place, run)
     verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
-    page = api.report(candidate, home=place, verdicts=verdicts)  # a top-up that is refused loses no verdict
     if top_up:
+        api.report(candidate, home=place, verdicts=verdicts)  # a top-up that is interrupted loses no verdict
         verdicts = _topped_up(candidate, place, baseline, verdicts, quiet=as_json)
-        page = api.report(candidate, home=place, verdicts=verdicts)
-    _say(verdicts, as_json)
+    _say(verdicts, as_json)  # the answer first: it is there even if the report cannot be written
+    page = api.report(candidate, home=place, verdicts=verdicts)
     print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
     raise typer.Exit(verdicts.exit_status(failing))
 
