@@ -236,6 +236,7 @@ def _install_slower_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (("run", "--device", "gpu"), "--device 'gpu' is not known; give cpu, cuda or cuda:N."),
         (("run", "--repeats", 0), "--repeats is 0; give a number above 0."),
         (("run", "--resume", "x", "--workload", "gpt"), "--resume completes a run as it was planned"),
+        (("run", "--resume", "x", "--anchor-python", "python3"), "--resume completes a run as it was planned"),
         (("run", "--resume", "latest"), "is complete; there is nothing to resume."),
         (("show", "absent"), "no run under "),
         (("compare", "absent", "latest"), "no run under "),

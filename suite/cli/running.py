@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -63,7 +63,7 @@ def run(
     with RunDisplay(quiet=as_json) as display:
         try:
             if resume is not None:
-                _refuse_with_resume(choices)
+                _refuse_with_resume(choices | {"--anchor-python": anchor_python})
                 finished = api.resume(store.find_run(place.results, resume), on_event=display.on_event)
             else:
                 display.surveying()
@@ -78,16 +78,19 @@ def run(
                     compiled=compiled,
                     deterministic=deterministic,
                 )
-                beside = _anchor(planned, place, anchor, anchor_python)
-                display.planned(planned)
-                command = command_text("run", choices)
-                finished = api.run(planned, home=place, command=command, on_event=display.on_event, anchor=beside)
+                finished = _measured(display, planned, place, choices, _anchor(planned, place, anchor, anchor_python))
         except api.RunInterruptedError as interruption:
             display.interrupted(interruption.run)
             raise typer.Exit(130) from None
-    _say(finished, place, as_json)
-    broken = [outcome for outcome in finished.trials["outcome"] if Outcome(outcome).broken]
-    raise typer.Exit(4 if broken else 0)
+    _end(finished, place, as_json)
+
+
+def _measured(
+    display: RunDisplay, planned: api.Planned, place: Home, choices: Mapping[str, object], anchor: Anchor | None
+) -> store.Run:
+    display.planned(planned)
+    command = command_text("run", choices)
+    return api.run(planned, home=place, command=command, on_event=display.on_event, anchor=anchor)
 
 
 def _anchor(planned: api.Planned, place: Home, name: str | None, python: str | None) -> Anchor | None:
@@ -98,8 +101,8 @@ def _anchor(planned: api.Planned, place: Home, name: str | None, python: str | N
     return api.prepare_anchor(planned, home=place, baseline=name, python=python)
 
 
-def _say(finished: store.Run, place: Home, as_json: bool) -> None:
-    """The table and where the report is; the table first, for it is there even if the report cannot be written."""
+def _end(finished: store.Run, place: Home, as_json: bool) -> NoReturn:
+    """The table first, for it is there even if the report cannot be written; then where that is; then the status."""
     if not as_json:
         print_run(finished)
     page = api.report(finished, home=place)
@@ -107,6 +110,7 @@ def _say(finished: store.Run, place: Home, as_json: bool) -> None:
         print_json({"run": finished.info.run, "report": str(page), "trials": rows(finished.trials)})
     else:
         print(f"\nreport: {page}")
+    raise typer.Exit(4 if any(Outcome(outcome).broken for outcome in finished.trials["outcome"]) else 0)
 
 
 def _seeds(text: str | None) -> list[int]:
