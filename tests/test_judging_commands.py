@@ -190,7 +190,7 @@ def test_without_a_suspect_nothing_is_measured_and_the_series_are_judged_all_the
         run = _stored(tmp_path, records.cell([0.12 if night >= 8 else 0.1]))
         write_note(run.folder, AnchorNote("main", "the-base"))
         records.stored(anchor_folder(run.folder), records.cell([0.1]))
-    said = "no series is suspect, so there is nothing to confirm."
+    said = "no series is suspect, and none is worth a fresh run."
     assert ampmark("history", "--confirm", "--home", tmp_path) == 1
     assert capsys.readouterr().out.splitlines()[:2] == [said, "1 regressed on Test CPU"]
     assert ampmark("history", "--confirm", "--json", "--home", tmp_path) == 1

@@ -100,7 +100,7 @@ def _measure_again(place: Home, python: str | None, *, quiet: bool) -> None:
 
     found = suspects(place.results)
     if not found:
-        typer.echo("no series is suspect, so there is nothing to confirm.", err=quiet)
+        typer.echo("no series is suspect, and none is worth a fresh run.", err=quiet)
         return
     alike: dict[tuple[str, bool], list[TrialSpec]] = {}
     for suspect in found:

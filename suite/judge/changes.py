@@ -21,7 +21,17 @@ import numpy.typing as npt
 import ruptures
 from scipy import ndimage, stats
 
-__all__ = ["ChangePoint", "Drift", "adjusted", "change_points", "confirmed", "drift", "level", "out_of_line"]
+__all__ = [
+    "ChangePoint",
+    "Drift",
+    "adjusted",
+    "change_points",
+    "confirmed",
+    "drift",
+    "level",
+    "out_of_line",
+    "worth_a_run",
+]
 
 Series = npt.NDArray[np.float64]
 
@@ -39,10 +49,12 @@ CLEAR = 1.0
 """Nearly all nights after a change stand so many standard deviations off the old level: two spikes are no change."""
 NEARER = 0.25
 """And so much of the change itself: where it is many standard deviations, a night of the old level is none after it."""
-CONFIRMING = 1.5
+CONFIRMING = 1.7
 """So far off the old level must the fresh run stand that confirms a change."""
 SUSPICIOUS = 1.3
-"""So far off the old level is a single night worth a fresh run."""
+"""So far above the level is a single night worth a fresh run: two in three of them are only noise."""
+LONE = 3.5
+"""So far above the level a single night is shown as out of line (Iglewicz and Hoaglin 1993)."""
 RECENT = 7
 """A change that began so few nights ago is looked for at every night: the segmentation is slow to see it."""
 WINDOW = 7
@@ -141,16 +153,27 @@ def level(values: Sequence[float]) -> float:
     return float(_cut(z, _spread(z)).mean())
 
 
-def out_of_line(values: Sequence[float]) -> float | None:
+def out_of_line(values: Sequence[float], delta: float) -> float | None:
     """How far the last night stands above those before it, relative; None where it does not stand out.
 
-    One night proves nothing: it is worth a fresh run.
+    One night proves nothing, but nobody should overlook it.
     """
-    before, last = np.asarray(values[-1 - MOST_BEFORE : -1], dtype=float), float(values[-1])
+    above, spread = _last_above(values)
+    return math.expm1(above) if above > max(LONE * spread, math.log1p(delta)) else None
+
+
+def worth_a_run(values: Sequence[float], delta: float) -> bool:
+    """Whether a fresh run should be made after the last night: it may be the first of a lasting change."""
+    above, spread = _last_above(values)
+    return above > max(SUSPICIOUS * spread, math.log1p(delta) / 2.0)
+
+
+def _last_above(values: Sequence[float]) -> tuple[float, float]:
+    """How far the last night stands above the median of those before it, and their spread; 0 where they are few."""
+    before = np.asarray(values[-1 - MOST_BEFORE : -1], dtype=float)
     if len(before) < FEWEST_BEFORE:
-        return None
-    above = last - float(np.median(before))
-    return math.expm1(above) if above > SUSPICIOUS * _spread(before) else None
+        return 0.0, 0.0
+    return float(values[-1]) - float(np.median(before)), _spread(before)
 
 
 def drift(values: Sequence[float], delta: float) -> Drift | None:
@@ -198,8 +221,8 @@ def _tested(z: Series, start: int, index: int, end: int, delta: float) -> Change
     p = _p_value(old, new)
     if p > ALPHA / math.log2(len(z)):
         return None
-    first, last = _range(z, start, index, end)
-    return ChangePoint(index, first, last, math.expm1(change), p)
+    place, first, last = _place(z[start:end], float(old.mean()), float(new.mean()), sigma)
+    return ChangePoint(start + place, start + first, start + last, math.expm1(change), p)
 
 
 def _p_value(old: Series, new: Series) -> float:
@@ -230,15 +253,14 @@ def _cut(values: Series, sigma: float) -> Series:
     return np.clip(values, centre - CLIP * sigma, centre + CLIP * sigma)
 
 
-def _range(z: Series, start: int, index: int, end: int) -> tuple[int, int]:
-    """First and last night at which the change may have happened: a profile log-likelihood within 2 of the best."""
-    places = range(max(start + 1, 1), end)
-    costs = {place: _cost(z[start:place]) + _cost(z[place:end]) for place in places}
-    best = costs[index]
-    variance = max(best / max(1, end - start - 2), SMALLEST_NOISE**2)
-    near = [place for place in places if (costs[place] - best) / (2.0 * variance) <= 2.0]
-    return min(near), max(near)
+def _place(z: Series, old: float, new: float, sigma: float) -> tuple[int, int, int]:
+    """The night at which one level most likely became the other, and the first and last that it may have been.
 
-
-def _cost(part: Series) -> float:
-    return float(((part - part.mean()) ** 2).sum()) if len(part) else 0.0
+    A profile log-likelihood within 2 of the best, of Cauchy's noise: a spike says little for either level. Both sides
+    keep the nights without which there is no change.
+    """
+    at_old, at_new = (stats.cauchy.logpdf((z - level) / sigma) for level in (old, new))
+    places = np.arange(FEWEST_AFTER, len(z) - FEWEST_AFTER + 1)
+    profile = np.concatenate([[0.0], np.cumsum(at_old - at_new)])[places]
+    near = places[profile.max() - profile <= 2.0]
+    return int(places[int(profile.argmax())]), int(near[0]), int(near[-1])

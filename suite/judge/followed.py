@@ -44,12 +44,12 @@ def follow(results: Path) -> tuple[str, list[Trend]]:
 
 
 def suspects(results: Path) -> list[Suspect]:
-    """Series that a fresh run would decide."""
+    """Series that a fresh run would decide, or say more of."""
     runs = _finished(results)
     plans = {info.run: info.plan for info in runs}
     found = []
     for series, trend in _judged(results, runs):
-        if trend.state is State.SUSPECT:
+        if trend.state is State.SUSPECT or trend.worth_a_run:
             run, key = series.nights[-1].run, (series.workload, series.precision, series.setup_sha256)
             trials = tuple(
                 spec

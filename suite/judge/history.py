@@ -17,7 +17,7 @@ from pathlib import Path
 from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, UsageError
 from suite.files import unwritable
-from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, ChangePoint, drift, out_of_line
+from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, ChangePoint, drift, out_of_line, worth_a_run
 from suite.judge.levels import FEWEST_NIGHTS, Kind, Standing, standing
 from suite.judge.nights import Night, Series
 from suite.judge.segments import Segment, environments, kept, newly_approved, since_accepted, values_of
@@ -79,6 +79,8 @@ class Trend:
     commits: tuple[str | None, str | None] | None = None
     """Last one known to be before the change, and the first one known to be after it."""
     reasons: tuple[str, ...] = ()
+    worth_a_run: bool = False
+    """The newest night stands a little above the others: not out of line, but `history --confirm` looks again."""
     setup_sha256: str = ""
     """Tells two series of one cell apart: compiled and eager, or two profiles."""
 
@@ -168,11 +170,12 @@ def _fitted(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
         return _slower(trend, nights, now)
     # After a change for the better a night is measured by the new level.
     values = values[now.newest :]
-    above = out_of_line(values)
+    above = out_of_line(values, delta)
     if above is not None:
         alone = replace(trend, change=above, first_run=nights[-1].run, last_run=nights[-1].run)
         why = f"one night is out of line, {above:+.1%}; {_DECIDES}"
         return replace(alone, state=State.SUSPECT, reasons=(*trend.reasons, why))
+    trend = replace(trend, worth_a_run=worth_a_run(values, delta))
     slow = drift(values, delta)
     if slow is not None and slow.change > 0:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"

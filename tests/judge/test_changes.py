@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.judge.changes import adjusted, change_points, confirmed, drift, out_of_line
+from suite.judge.changes import adjusted, change_points, confirmed, drift, out_of_line, worth_a_run
 
 DELTA = 0.02
 SD = 0.003
@@ -71,7 +71,7 @@ def test_a_change_on_the_very_last_night_is_out_of_line_and_not_yet_a_change(see
     values = _nights((0.0, 25), (0.1, 1), seed=seed)
     assert _found(values) == []
     assert confirmed(values, DELTA) is None
-    assert out_of_line(values) == pytest.approx(math.expm1(0.1), abs=0.02)
+    assert out_of_line(values, DELTA) == pytest.approx(math.expm1(0.1), abs=0.02)
 
 
 def test_the_range_holds_the_night_of_the_change_nearly_always() -> None:
@@ -104,7 +104,7 @@ def test_a_series_without_any_variance_never_moved(nights: int) -> None:
     values = [math.log(0.1)] * nights
     assert change_points(values, DELTA) == []
     assert confirmed(values, DELTA) is None
-    assert out_of_line(values) is None
+    assert out_of_line(values, DELTA) is None
     assert drift(values, DELTA) is None
 
 
@@ -260,23 +260,45 @@ def test_a_regression_that_was_fixed_is_not_confirmed_by_a_later_spike(seed: int
 @seeds
 def test_one_slow_night_is_out_of_line_by_how_far_it_stands_above_the_usual(seed: int) -> None:
     values = [*_nights((0.0, 30), seed=seed), math.log(0.1) + 0.05]
-    assert out_of_line(values) == pytest.approx(math.expm1(0.05), abs=0.005)
+    assert out_of_line(values, DELTA) == pytest.approx(math.expm1(0.05), abs=0.005)
 
 
 @pytest.mark.parametrize("above", [0.0, -0.05, 0.0005])
 def test_a_usual_or_a_fast_night_is_not(above: float) -> None:
-    assert out_of_line([*_nights((0.0, 30)), math.log(0.1) + above]) is None
+    assert out_of_line([*_nights((0.0, 30)), math.log(0.1) + above], DELTA) is None
 
 
 def test_eight_nights_before_it_are_the_fewest() -> None:
-    assert out_of_line([0.0] * 8 + [0.5]) == pytest.approx(math.expm1(0.5))
-    assert out_of_line([0.0] * 7 + [0.5]) is None
-    assert out_of_line([0.5]) is None
+    assert out_of_line([0.0] * 8 + [0.5], DELTA) == pytest.approx(math.expm1(0.5))
+    assert out_of_line([0.0] * 7 + [0.5], DELTA) is None
+    assert out_of_line([0.5], DELTA) is None
+
+
+@seeds
+def test_a_night_a_little_above_the_others_is_not_shown_and_yet_worth_a_run(seed: int) -> None:
+    values = [*_nights((0.0, 30), seed=seed, sd=0.01), math.log(0.1) + 0.02]
+    assert out_of_line(values, DELTA) is None
+    assert worth_a_run(values, DELTA)
+
+
+def test_a_night_above_the_noise_of_a_very_quiet_series_is_worth_nothing_below_half_the_limit() -> None:
+    quiet = _nights((0.0, 30), sd=0.0005)
+    assert not worth_a_run([*quiet, math.log(0.1) + 0.009], DELTA)
+    assert worth_a_run([*quiet, math.log(0.1) + 0.011], DELTA)
+    assert out_of_line([*quiet, math.log(0.1) + 0.019], DELTA) is None
+    assert out_of_line([*quiet, math.log(0.1) + 0.021], DELTA) == pytest.approx(0.021, abs=0.001)
+
+
+def test_of_quiet_nights_hardly_any_is_shown_as_out_of_line() -> None:
+    """Normal noise: 3.5 robust standard deviations; of thirty nights 1.3 standard deviations are one night in ten."""
+    series = [_nights((0.0, 31), seed=seed, sd=0.01) for seed in range(1000)]
+    assert sum(out_of_line(values, DELTA) is not None for values in series) <= 10
+    assert 70 <= sum(worth_a_run(values, DELTA) for values in series) <= 150
 
 
 def test_only_the_last_thirty_nights_say_what_is_usual() -> None:
     values = [*_nights((0.5, 100), (0.0, 30)), math.log(0.1) + 0.1]
-    assert out_of_line(values) == pytest.approx(math.expm1(0.1), abs=0.005)
+    assert out_of_line(values, DELTA) == pytest.approx(math.expm1(0.1), abs=0.005)
 
 
 # --- drift ----------------------------------------------------------------------------------------------------------

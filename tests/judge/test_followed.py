@@ -130,3 +130,13 @@ def test_without_a_finished_run_there_is_no_history(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"no finished runs are stored under {tmp_path}; run `ampmark run` first, or give --home."
     )
+
+
+def test_a_night_a_little_above_the_others_is_run_again_and_not_shown_as_suspect(tmp_path: Path) -> None:
+    for number in range(12):
+        slower = 1.03 if number == 11 else 1 + 0.01 * (number % 3)
+        records.stored(tmp_path, records.cell([0.1 * slower], "gpt"))
+    _, (trend,) = follow(tmp_path)
+    assert (trend.state, trend.reasons) == (State.STEADY, ())
+    (suspect,) = suspects(tmp_path)
+    assert suspect.run == list_runs(tmp_path)[-1].run

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, adjusted, change_points, confirmed, out_of_line
+from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, adjusted, change_points, confirmed, worth_a_run
 from suite.judge.stochastic import STEP_TIME
 from tools.detectors import Nights, Values
 from tools.detectors.changes import CHANGE_NIGHT
@@ -77,7 +77,7 @@ class Follower:
         if len(series) < FEWEST:
             return False
         points = change_points(series, STEP_TIME.delta)
-        return bool(points and points[-1].change > 0.0) or out_of_line(series) is not None
+        return bool(points and points[-1].change > 0.0) or worth_a_run(series, STEP_TIME.delta)
 
     def _judged(self, state: _State) -> _State:
         if len(state.values) < FEWEST:
