@@ -63,3 +63,40 @@ def test_a_judging_command_answers_within_three_seconds(
 
     benchmark.pedantic(answer, rounds=5, warmup_rounds=1)  # type: ignore[attr-defined]
     assert benchmark.stats.stats.median <= 3.0  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def hundred_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred runs of 80 trials each, the first one the baseline."""
+    from made import store_run
+
+    folder = tmp_path_factory.mktemp("hundred")
+    for number in range(100):
+        store_run(folder / "results", cells=16, repeats=5, steps=100)
+        if not number:
+            approve = [sys.executable, "-m", "suite", "baseline", "approve", "latest", "--reason", "the first"]
+            subprocess.run([*approve, "--home", str(folder)], check=True, capture_output=True)
+    return folder
+
+
+def test_the_gate_answers_within_three_seconds_over_a_hundred_runs(benchmark: Benchmark, hundred_runs: Path) -> None:
+    """From the command to its verdict, on the terminal and in verdict.json; the report comes after it."""
+    command = [sys.executable, "-u", "-m", "suite", "gate", "--home", str(hundred_runs)]
+    started: list[subprocess.Popen[str]] = []
+
+    def answer() -> None:
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout is not None
+        assert started[-1].stdout.readline().strip()
+        assert list((hundred_runs / "reports").glob("*/verdict.json"))
+
+    def end() -> None:
+        with started.pop() as process:
+            assert process.stdout is not None
+            process.stdout.read()
+        assert process.returncode == 0
+        (verdict,) = (hundred_runs / "reports").glob("*/verdict.json")
+        verdict.unlink()
+
+    benchmark.pedantic(answer, rounds=5, teardown=end)  # type: ignore[attr-defined]
+    assert benchmark.stats.stats.median <= 3.0  # type: ignore[attr-defined]

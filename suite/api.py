@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -16,10 +15,8 @@ from typing import TYPE_CHECKING
 
 from suite import catalog, profiles, runner, store
 from suite.companions import looks_of, read_note, topup_folder, whole, write_note
-from suite.decode import encode
 from suite.errors import NoBaseline, ResultsError, UnwritableResults, UsageError
 from suite.execution import RunInterruptedError, execute
-from suite.files import write_atomically
 from suite.home import Home
 from suite.runner import Event, Machine
 from suite.spec import Plan, expand, more_of
@@ -154,43 +151,45 @@ def compare(base: Run, candidate: Run) -> Verdicts:
 def gate(
     candidate: Run, *, home: Home | None = None, baseline: str = MAIN_BASELINE, topping_up: bool = False
 ) -> Verdicts:
-    """Compare with the approved baseline of this name for the candidate's machine.
+    """Compare with the approved baseline of this name for the candidate's machine, and write `verdict.json`.
 
     Where that baseline's code was run in turn with the candidate, its fresh processes are the base. `topping_up` says
     that more processes will be measured where a cell is undecided: the error rates are then divided among all looks.
 
     Raises:
         NoBaseline: none is approved.
+        UnwritableResults: `verdict.json` cannot be written.
     """
     from suite.judge.gated import judge
+    from suite.judge.verdict_file import write_verdicts
 
-    return judge(candidate, (home or Home.choose()).results, baseline, topping_up=topping_up)
+    home = home or Home.choose()
+    verdicts = judge(candidate, home.results, baseline, topping_up=topping_up)
+    write_verdicts(home.reports, verdicts)
+    return verdicts
 
 
-def report(
-    candidate: Run, *, home: Home | None = None, verdicts: Verdicts | None = None, baseline: str = MAIN_BASELINE
-) -> Path:
-    """Write `reports/<run>/index.html`, `summary.md` and, where there is something to compare with, `verdict.json`.
+def report(candidate: Run, *, home: Home | None = None, baseline: str | None = None) -> Path:
+    """Write `reports/<run>/index.html` and `summary.md`; returns the path of the page.
 
-    Without `verdicts` the run is compared with the approved baseline, if there is one. Returns the HTML's path.
+    It shows the verdicts that `gate` left in `verdict.json`. A run without any is judged first, and where it cannot be
+    the page says why; where a `baseline` is named, the run is judged against that one in any case.
+
+    Raises:
+        NoBaseline: the named one is not approved.
     """
+    from suite.judge.verdict_file import read_verdicts
     from suite.report import render
 
     home = home or Home.choose()
-    notice = None
-    if verdicts is None:
-        try:
-            verdicts = gate(candidate, home=home, baseline=baseline)
-        except (NoBaseline, ResultsError, UsageError) as error:
-            notice = str(error)  # the run's own numbers are worth a report all the same
-    folder = home.reports / candidate.info.run
-    page = render(candidate, verdicts, folder, notice)
-    if verdicts is not None:
-        write_atomically(folder / "verdict.json", json.dumps(encode(verdicts), indent=1).encode())
-    else:
-        # A verdict from before would contradict the page beside it.
-        (folder / "verdict.json").unlink(missing_ok=True)
-    return page
+    if baseline is not None:
+        gate(candidate, home=home, baseline=baseline)
+    verdicts, notice = None, None
+    try:
+        verdicts = read_verdicts(home.reports, candidate.info.run) or gate(candidate, home=home)
+    except (NoBaseline, ResultsError, UsageError) as error:
+        notice = str(error)  # the run's own numbers are worth a report all the same
+    return render(candidate, verdicts, home.reports / candidate.info.run, notice)
 
 
 def check_writable(home: Home) -> None:

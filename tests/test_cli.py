@@ -373,6 +373,36 @@ def test_a_damaged_baseline_costs_the_comparison_and_not_the_report(
     assert ampmark("gate", "--home", home) == 2
 
 
+def test_a_report_shows_the_verdicts_that_the_gate_left_unless_a_baseline_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("main", "other"):
+        assert ampmark("baseline", "approve", "latest", "--reason", "r", "--name", name, "--home", home) == 0
+    assert ampmark("gate", "--baseline", "other", "--home", home) == 0
+    (path,) = (home / "reports").glob("*/verdict.json")
+    assert ampmark("report", "--home", home) == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["baseline"] == "other"
+    assert ampmark("report", "--baseline", "main", "--home", home) == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["baseline"] == "main"
+    capsys.readouterr()
+    assert ampmark("report", "--baseline", "none", "--home", home) == 2
+    assert "'none'" in capsys.readouterr().err
+    assert json.loads(path.read_text(encoding="utf-8"))["baseline"] == "main"
+
+
+def test_a_damaged_verdict_costs_the_comparison_and_not_the_report(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    assert ampmark("gate", "--home", home) == 0
+    (path,) = (home / "reports").glob("*/verdict.json")
+    path.write_text("{", encoding="utf-8")
+    capsys.readouterr()
+    assert ampmark("report", "--home", home) == 0
+    page = Path(capsys.readouterr().out.splitlines()[-1])
+    assert f"ampmark gate {path.parent.name}` writes it again" in page.read_text(encoding="utf-8")
+
+
 def test_an_error_in_ampmark_itself_is_never_the_status_of_a_regression(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from suite import api
 from suite.cli.options import FailOption, HomeOption, JsonOption, failing_on, load, print_json
 from suite.companions import read_note
-from suite.decode import DecodeError, decode, encode
-from suite.errors import DamagedResults, NoResults, UsageError
+from suite.decode import encode
+from suite.errors import NoResults, UsageError
 from suite.home import Home
-from suite.judge.findings import Verdicts
 from suite.spec import TrialSpec
 from suite.terminal.progress import RunDisplay
 from suite.terminal.verdicts import print_calibration, print_trends
+
+if TYPE_CHECKING:
+    from suite.judge.findings import Verdicts
 
 __all__ = ["calibrate", "explain", "history"]
 
@@ -143,12 +144,9 @@ def _run_like(
 
 
 def _stored_verdicts(home: Home, run: str) -> Verdicts:
-    path = home.reports / run / "verdict.json"
-    try:
-        return decode(Verdicts, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except FileNotFoundError:
-        raise NoResults(
-            f"run {run} was not judged yet; `ampmark gate {run}` does, against an approved baseline."
-        ) from None
-    except (OSError, ValueError, DecodeError) as error:
-        raise DamagedResults(f"{path} is damaged ({error}); `ampmark gate {run}` writes it again.") from error
+    from suite.judge.verdict_file import read_verdicts
+
+    verdicts = read_verdicts(home.reports, run)
+    if verdicts is None:
+        raise NoResults(f"run {run} was not judged yet; `ampmark gate {run}` does, against an approved baseline.")
+    return verdicts

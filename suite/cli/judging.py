@@ -31,10 +31,10 @@ baseline = typer.Typer(no_args_is_help=True, help="Approved baselines: they move
 
 def report(
     run: Annotated[str, typer.Argument(help="Run id, the beginning of one, a folder, or latest.")] = "latest",
-    baseline: BaselineOption = api.MAIN_BASELINE,
+    baseline: Annotated[str | None, typer.Option(help="Judge it again first, against this approved baseline.")] = None,
     home: HomeOption = None,
 ) -> None:
-    """Write the HTML report (and Markdown, JSON) of a stored run again."""
+    """Write the HTML report (and Markdown) of a stored run again, with the verdicts that `gate` has left."""
     place = Home.choose(home)
     print(api.report(load(place, run), home=place, baseline=baseline))
 
@@ -70,10 +70,9 @@ def gate(
     candidate = load(place, run)
     verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
     if top_up:
-        api.report(candidate, home=place, verdicts=verdicts)  # a top-up that is interrupted loses no verdict
         verdicts = _topped_up(candidate, place, baseline, verdicts, quiet=as_json)
     _say(verdicts, as_json)  # the answer first: it is there even if the report cannot be written
-    page = api.report(candidate, home=place, verdicts=verdicts)
+    page = api.report(candidate, home=place)
     print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
     raise typer.Exit(verdicts.exit_status(failing))
 
@@ -110,6 +109,7 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     from suite.anchor import again
     from suite.companions import looks_of
     from suite.judge.gated import MOST_LOOKS, undecided
+    from suite.judge.verdict_file import write_verdicts
 
     with RunDisplay(quiet=quiet) as display:
         while (cells := undecided(verdicts)) and len(looks_of(candidate)) < MOST_LOOKS:
@@ -119,7 +119,9 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
                 api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)
             except UsageError as error:
                 # What is known without it stays known, and decides the exit status.
-                return replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {error}"))
+                verdicts = replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {error}"))
+                write_verdicts(place.reports, verdicts)
+                return verdicts
             verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=True)
     return verdicts
 
