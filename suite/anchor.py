@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import suite
-from suite.companions import anchor_folder, read_note
+from suite.companions import anchor_folder, other_code, read_note
 from suite.errors import AnchorFailed, UsageError
 from suite.judge.baseline import Approval, find
 from suite.spec import Plan, TrialSpec
-from suite.store import Run
+from suite.store import Run, list_runs, load_run
 
 __all__ = ["Anchor", "again", "blocks", "prepare", "run_block"]
 
@@ -43,9 +43,11 @@ class Anchor:
     """A folder that goes before all else on Python's path; None where the Python has its own ampmark."""
     cells: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
+    base: Run
+    """The baseline as it was stored, which the code must be that of."""
 
 
-def prepare(approval: Approval, base: Run, plan: Plan, home: Path, python: str | None = None) -> Anchor:
+def prepare(approval: Approval, base: Run, plan: Plan, results: Path, python: str | None = None) -> Anchor:
     """Make the baseline's code runnable; `python` is an environment that has it, None makes a git worktree.
 
     Raises:
@@ -63,9 +65,11 @@ def prepare(approval: Approval, base: Run, plan: Plan, home: Path, python: str |
     if python is not None:
         # Blocks run in a folder of their own, from where a relative path leads elsewhere.
         found = shutil.which(python)
-        anchor = Anchor(approval, profile, python if found is None else os.path.abspath(found), None, cells, seeds)
+        anchor = Anchor(
+            approval, profile, python if found is None else os.path.abspath(found), None, cells, seeds, base
+        )
     else:
-        anchor = Anchor(approval, profile, sys.executable, _worktree(approval, base, home), cells, seeds)
+        anchor = Anchor(approval, profile, sys.executable, _worktree(approval, base, results), cells, seeds, base)
     _probe(anchor)
     return anchor
 
@@ -75,12 +79,12 @@ def again(candidate: Run, results: Path) -> Anchor:
 
     Raises:
         UsageError: it had none, or its code was in an environment that only the user knows.
-        NoBaseline: the baseline is no longer there.
+        NoBaseline, Incomparable: the baseline is no longer there.
     """
     note = read_note(candidate.folder)
     if note is None or note.own_python:
         raise UsageError("the anchor's code was in an environment of its own, which a top-up does not know.")
-    approval, base = find(results, note.baseline, candidate.info.fingerprint)
+    approval, base = find(results, note.baseline, candidate.info.environment)
     return prepare(approval, base, candidate.info.plan, results)
 
 
@@ -94,7 +98,7 @@ def run_block(anchor: Anchor, folder: Path, trials: Sequence[TrialSpec]) -> None
     """One block: every cell once, with every seed, stored under the candidate's folder.
 
     Raises:
-        AnchorFailed: the baseline's code could not be run; the message carries its last words.
+        AnchorFailed: the baseline's code could not be run, and the message carries its last words; or it is not that.
     """
     trials = [spec for spec in trials if (spec.workload, spec.precision) in anchor.cells]
     if not trials:
@@ -117,6 +121,10 @@ def run_block(anchor: Anchor, folder: Path, trials: Sequence[TrialSpec]) -> None
         raise AnchorFailed(
             f"the anchor's code ended with status {ended.returncode}: {words[-1] if words else 'it was silent'}"
         )
+    made = [info for info in list_runs(anchor_folder(folder)) if info.sealed_at is not None]
+    other = other_code(anchor.base, load_run(anchor_folder(folder) / "runs" / made[-1].run)) if made else None
+    if other is not None:
+        raise AnchorFailed(f"it is not the baseline's code ({other})")
 
 
 def _arguments(anchor: Anchor, home: Path, trials: Sequence[TrialSpec]) -> list[str]:
@@ -164,7 +172,7 @@ def _probe(anchor: Anchor) -> None:
         )
 
 
-def _worktree(approval: Approval, base: Run, home: Path) -> Path:
+def _worktree(approval: Approval, base: Run, results: Path) -> Path:
     """A git worktree of the commit that the baseline was made with; made once."""
     commit, dirty = base.info.environment.git_commit, base.info.environment.git_dirty
     other = "give an environment that has its code with --anchor-python"
@@ -176,7 +184,7 @@ def _worktree(approval: Approval, base: Run, home: Path) -> Path:
             f"so its code cannot be had again; {other}, or approve a run of a clean checkout."
         )
     # Absolute: from the folder in which the blocks run, a relative path would lead to this process's own code.
-    place = (home / "anchors" / commit[:12]).resolve()
+    place = (results / "anchors" / commit[:12]).resolve()
     if not place.exists():
         root = Path(suite.__file__).parent.parent
         place.parent.mkdir(parents=True, exist_ok=True)

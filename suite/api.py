@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from suite import catalog, profiles, runner, store
 from suite.companions import looks_of, read_note, topup_folder, whole, write_note
-from suite.errors import NoBaseline, ResultsError, UnwritableResults, UsageError
+from suite.errors import Incomparable, NoBaseline, ResultsError, UnwritableResults, UsageError
 from suite.execution import RunInterruptedError, execute
 from suite.home import Home
 from suite.runner import Event, Machine
@@ -158,6 +158,7 @@ def gate(
 
     Raises:
         NoBaseline: none is approved.
+        Incomparable: it is approved for another machine or other software only.
         UnwritableResults: `verdict.json` cannot be written.
     """
     from suite.judge.gated import judge
@@ -176,7 +177,7 @@ def report(candidate: Run, *, home: Home | None = None, baseline: str | None = N
     the page says why; where a `baseline` is named, the run is judged against that one in any case.
 
     Raises:
-        NoBaseline: the named one is not approved.
+        NoBaseline, Incomparable: the named one is not approved, or only for another machine or other software.
     """
     from suite.judge.verdict_file import read_verdicts
     from suite.report import render
@@ -187,7 +188,7 @@ def report(candidate: Run, *, home: Home | None = None, baseline: str | None = N
     verdicts, notice = None, None
     try:
         verdicts = read_verdicts(home.reports, candidate.info.run) or gate(candidate, home=home)
-    except (NoBaseline, ResultsError, UsageError) as error:
+    except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
     return render(candidate, verdicts, home.reports / candidate.info.run, notice)
 
@@ -212,14 +213,14 @@ def prepare_anchor(planned: Planned, *, home: Home | None = None, baseline: str,
     """Make the code of an approved baseline runnable beside the planned run; see `suite.anchor.prepare`.
 
     Raises:
-        NoBaseline: none is approved for this machine.
+        NoBaseline, Incomparable: none is approved, or only for another machine or other software.
         UsageError: its code cannot be had.
     """
     from suite.anchor import prepare
     from suite.judge.baseline import find
 
     results = (home or Home.choose()).results
-    approval, base = find(results, baseline, planned.machine.environment.fingerprint)
+    approval, base = find(results, baseline, planned.machine.environment)
     return prepare(approval, base, planned.plan, results, python)
 
 

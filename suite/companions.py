@@ -27,6 +27,7 @@ __all__ = [
     "anchor_folder",
     "anchor_of",
     "looks_of",
+    "other_code",
     "read_note",
     "topup_folder",
     "whole",
@@ -84,6 +85,23 @@ def anchor_of(looks: Sequence[Run]) -> Run | None:
         nested = _nested(anchor_folder(look.folder))
         blocks += [_as_block(run, number) for run, number in zip(nested, numbers, strict=False)]
     return whole(blocks) if blocks else None
+
+
+def other_code(base: Run, anchor: Run) -> str | None:
+    """What shows that the anchor ran something other than the baseline did."""
+    ours, theirs = base.info.environment, anchor.info.environment
+    if ours.fingerprint != theirs.fingerprint:
+        return "; ".join(ours.differences(theirs))
+    if ours.ampmark != theirs.ampmark:
+        return f"ampmark {theirs.ampmark} and not {ours.ampmark}"
+    if theirs.git_commit is not None and ours.git_commit != theirs.git_commit:
+        return f"commit {theirs.git_commit} and not {ours.git_commit}"
+    sources = [
+        {(row["workload"], row["workload_sha256"]) for _, row in run.trials[["workload", "workload_sha256"]].iterrows()}
+        for run in (base, anchor)
+    ]
+    changed = sorted({workload for workload, _ in sources[1] - sources[0]})
+    return f"the source of {', '.join(changed)} differs" if changed else None
 
 
 def _as_block(run: Run, number: int) -> Run:

@@ -25,6 +25,8 @@ from suite.readings import Ceiling, Compilation, Energy, FlushShare, Hardware, M
 from suite.spec import TrialSpec
 
 __all__ = [
+    "DISTURBANCES",
+    "OTHER_OPERATORS",
     "SCHEMA",
     "Attestation",
     "Caution",
@@ -76,6 +78,16 @@ class Caution:
 
     code: str
     message: str
+
+
+DISTURBANCES = frozenset(
+    ("clock_throttled", "foreign_gpu_process", "foreign_gpu_memory", "foreign_load", "cpu_steal", "cpu_throttled")
+)
+"""Codes of cautions that speak of the machine's state; the others speak of what was run on it."""
+
+
+OTHER_OPERATORS = "(other)"
+"""What a profile calls all operators together that are not worth a name."""
 
 
 @dataclass(frozen=True)

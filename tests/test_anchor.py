@@ -282,7 +282,7 @@ def _anchor(folder: Path, python: FakePython) -> Anchor:
     profile = folder / "profile.toml"
     profile.write_text(PROFILE, encoding="utf-8")
     base = records.run(records.cell([0.1]))
-    return Anchor(_approval(base), profile, str(python.path), None, CELLS, (0,))
+    return Anchor(_approval(base), profile, str(python.path), None, CELLS, (0,), base)
 
 
 def test_a_block_asks_for_every_cell_and_seed_once_and_stores_beside_the_candidate(

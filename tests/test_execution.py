@@ -5,6 +5,7 @@ The trials of the candidate are not run: a stand-in for the runner yields the ev
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def _anchor(folder: Path, python: FakePython) -> Anchor:
     profile = folder / "profile.toml"
     profile.write_text('name = "test"\n', encoding="utf-8")
     approval = Approval("main", "run-1", "f" * 64, "Test CPU", "trusted", "2026-01-01T00:00:00+00:00")
-    return Anchor(approval, profile, str(python.path), None, (("gpt", "fp32"), ("gpt", "bf16")), (0,))
+    base = records.run(records.cell([0.1]))
+    return Anchor(approval, profile, str(python.path), None, (("gpt", "fp32"), ("gpt", "bf16")), (0,), base)
 
 
 def _turns(events: list[Event]) -> list[str]:
@@ -146,7 +148,7 @@ def test_an_anchor_of_a_worktree_is_noted_as_one_that_can_be_had_again(
     tmp_path: Path, trials: FakeRunner, python: FakePython
 ) -> None:
     worktree = _anchor(tmp_path, python)
-    worktree = Anchor(worktree.approval, worktree.profile, worktree.python, tmp_path, worktree.cells, worktree.seeds)
+    worktree = replace(worktree, path=tmp_path)
     run = execute(_writer(tmp_path, _plan(1)), MACHINE, lambda event: None, worktree)
     assert read_note(run.folder) == AnchorNote("main", "run-1", own_python=False)
 
@@ -210,3 +212,17 @@ def test_a_run_that_was_cut_short_is_completed_without_its_anchor_and_keeps_the_
     anchor = anchor_of([run])
     assert anchor is not None
     assert list(anchor.trials["repeat"]) == [0, 1]
+
+
+def test_an_anchor_that_turns_out_to_be_other_code_ends_after_its_first_block(
+    tmp_path: Path, trials: FakeRunner, python: FakePython
+) -> None:
+    for value in (0.1, 0.1, 0.1):
+        block = records.stored(tmp_path / "elsewhere", records.cell([value]), records.environment(torch="9.9"))
+        python.stores(block)
+    run = execute(_writer(tmp_path, _plan(3)), MACHINE, lambda event: None, _anchor(tmp_path, python))
+    assert len(list((anchor_folder(run.folder) / "runs").iterdir())) == 1
+    assert len(run.trials) == 3
+    note = read_note(run.folder)
+    assert note is not None
+    assert note.reason == f"it is not the baseline's code (torch: {records.environment().torch} → 9.9)"

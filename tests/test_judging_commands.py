@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from test_cli import ampmark
 
 from suite import runner
 from suite.companions import AnchorNote, anchor_folder, write_note
-from suite.judge.baseline import approve
+from suite.judge.baseline import approve, list_approvals
 from suite.judge.calibration import calibration_for
 from suite.judge.history import acknowledgements
-from suite.record import Quality, TrialRecord
+from suite.record import Caution, Quality, TrialRecord
 from suite.store import Run, create_run, load_run
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.1002, 0.0998)
@@ -42,6 +43,41 @@ def _stored(home: Path, trials: Sequence[TrialRecord]) -> Run:
 
 def _slower(seconds: Sequence[float], factor: float) -> list[float]:
     return [value * factor for value in seconds]
+
+
+# --- baseline approve -----------------------------------------------------------------------------------------------
+
+
+def test_what_weakens_a_baseline_is_said_and_it_is_approved_all_the_same(tmp_path: Path, capsys: Capture) -> None:
+    trials = records.cell(STEADY[:2])
+    _stored(tmp_path, [trials[0], replace(trials[1], cautions=(Caution("foreign_load", "somebody else"),))])
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", tmp_path) == 0
+    captured = capsys.readouterr()
+    (approval,) = list_approvals(tmp_path / "results")
+    assert captured.out == f"baseline 'main' for Test CPU is now run {approval.run}.\n"
+    assert captured.err.splitlines() == [
+        "! 1 cell has fewer than 3 processes, so without --anchor its time will always be inconclusive; "
+        "run with --repeats 5.",
+        "! 1 of 2 trials were disturbed (foreign_load); verdicts that rest on them will be inconclusive, "
+        "so approve a run of a quiet machine.",
+    ]
+
+
+def test_of_a_baseline_that_nothing_weakens_nothing_is_said(tmp_path: Path, capsys: Capture) -> None:
+    _stored(tmp_path, records.cell(STEADY))
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", tmp_path) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_baseline_of_another_stack_ends_a_gate_and_not_a_report(tmp_path: Path, capsys: Capture) -> None:
+    old = records.stored(tmp_path / "results", records.cell(STEADY), records.environment(torch="2.13.0"))
+    approve(tmp_path / "results", old, "main", "trusted")
+    _stored(tmp_path, records.cell(STEADY))
+    differs = "on Test CPU: torch: 2.13.0 → 2.14.1. Approve a baseline for this stack with "
+    assert differs in _refused(capsys, tmp_path, "gate")
+    assert ampmark("report", "--home", tmp_path) == 0
+    page = Path(capsys.readouterr().out.splitlines()[-1])
+    assert "torch: 2.13.0 → 2.14.1" in page.read_text(encoding="utf-8")
 
 
 # --- explain --------------------------------------------------------------------------------------------------------

@@ -21,9 +21,6 @@ from suite.terminal.progress import RunDisplay
 
 __all__ = ["selfcheck", "verify"]
 
-FEWEST_A_SIDE = 3
-"""Fewer processes carry no usable estimate of the spread (docs/decisions/0004)."""
-
 
 def verify(
     run: Annotated[str, typer.Argument(help="Run id, the beginning of one, a folder, or latest.")] = "latest",
@@ -74,9 +71,10 @@ def selfcheck(
 ) -> None:
     """Run every cell twice over, side by side, and judge one half against the other: what can this machine see?"""
     from suite.judge.selfcheck import self_check
+    from suite.judge.stats import FEWEST
 
-    if repeats < FEWEST_A_SIDE:
-        raise UsageError(f"--repeats is {repeats}; give at least {FEWEST_A_SIDE} processes a side (5 are usual).")
+    if repeats < FEWEST:
+        raise UsageError(f"--repeats is {repeats}; give at least {FEWEST} processes a side (5 are usual).")
     place = Home.choose(home)
     choices = {
         "--profile": profile and Path(profile).name,

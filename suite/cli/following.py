@@ -58,6 +58,7 @@ def history(
 ) -> None:
     """What the stored runs say together: change points with their range of runs, drift, suspects."""
     from suite.judge.followed import accept, follow
+    from suite.judge.history import exit_status
 
     place = Home.choose(home)
     failing = failing_on(fail_on)
@@ -70,9 +71,7 @@ def history(
         print_json({"device": device, "series": encode(trends)})
     else:
         print_trends(trends, device)
-    regressed = any(trend.state == "regressed" for trend in trends)
-    suspect = any(trend.state == "suspect" for trend in trends)
-    raise typer.Exit(1 if regressed and "regressed" in failing else 3 if suspect and "inconclusive" in failing else 0)
+    raise typer.Exit(exit_status(trends, failing))
 
 
 def calibrate(

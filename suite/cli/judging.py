@@ -86,10 +86,14 @@ def approve(
 ) -> None:
     """Make a run the baseline of its machine; nothing else ever does."""
     from suite.judge.baseline import approve as approve_run
+    from suite.judge.baseline import weaknesses
 
     place = Home.choose(home)
-    approval = approve_run(place.results, load(place, run), name, reason)
+    chosen = load(place, run)
+    approval = approve_run(place.results, chosen, name, reason)
     print(f"baseline {approval.name!r} for {approval.device} is now run {approval.run}.")
+    for weakness in weaknesses(chosen):
+        print(f"! {weakness}", file=sys.stderr)
 
 
 @baseline.command("list", epilog="Example: ampmark baseline list")

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from suite.decode import DecodeError, decode, encode
-from suite.errors import DamagedResults, NoBaseline, UsageError
+from suite.errors import DamagedResults, Incomparable, NoBaseline, UsageError
 from suite.files import unwritable, write_atomically
+from suite.record import Environment
 from suite.store import Run, load_run
 
-__all__ = ["Approval", "approve", "find", "list_approvals"]
+__all__ = ["Approval", "approve", "find", "list_approvals", "weaknesses"]
 
 
 @dataclass(frozen=True)
@@ -63,27 +64,75 @@ def approve(results: Path, run: Run, name: str, reason: str) -> Approval:
     return approval
 
 
-def find(results: Path, name: str, fingerprint: str) -> tuple[Approval, Run]:
-    """The approved baseline of this name for this machine.
+def weaknesses(run: Run) -> tuple[str, ...]:
+    """What would weaken every comparison with this run as the base: one sentence each."""
+    from suite.judge.cells import disturbances, measured
+    from suite.judge.stats import FEWEST
+
+    found = []
+    trials = measured(run.trials)
+    timed = trials[~trials["deterministic"]]
+    few = int((timed.groupby(["workload", "precision"]).size() < FEWEST).sum())
+    if few:
+        cells, their = ("1 cell has", "its time") if few == 1 else (f"{few} cells have", "their times")
+        found.append(
+            f"{cells} fewer than {FEWEST} processes, so without --anchor {their} will always be inconclusive; "
+            "run with --repeats 5."
+        )
+    codes = [disturbances(text) for text in trials["cautions"]]
+    disturbed = sum(map(bool, codes))
+    if disturbed:
+        named = ", ".join(dict.fromkeys(code for each in codes for code in each))
+        found.append(
+            f"{disturbed} of {len(trials)} trials were disturbed ({named}); verdicts that rest on them will be "
+            "inconclusive, so approve a run of a quiet machine."
+        )
+    return tuple(found)
+
+
+def find(results: Path, name: str, environment: Environment) -> tuple[Approval, Run]:
+    """The approved baseline of this name for this machine and software.
 
     Raises:
-        NoBaseline: there is none; the message says what there is and how to approve one.
+        NoBaseline: there is none of this name; the message says what there is and how to approve one.
+        Incomparable: those of this name are for others; the message lists what differs from the nearest.
     """
-    folder = _folder(results, name, fingerprint)
+    folder = _folder(results, name, environment.fingerprint)
     if not (folder / "baseline.json").exists():
-        others = [f"{a.name!r} for {a.device}" for a in list_approvals(results)]
+        raise _missing(results, name, environment)
+    return _load(folder)
+
+
+def _missing(results: Path, name: str, environment: Environment) -> NoBaseline | Incomparable:
+    """Why there is no baseline of this name, and what to do."""
+    command = f"`ampmark baseline approve latest --name {name} --reason TEXT`"
+    approvals = list_approvals(results)
+    namesakes = [_load(_folder(results, name, each.fingerprint)) for each in approvals if each.name == name]
+    if not namesakes:
+        others = [f"{each.name!r} for {each.device}" for each in approvals]
         known = f" (approved so far: {', '.join(others)})" if others else ""
-        raise NoBaseline(
-            f"no baseline {name!r} is approved for this machine and software{known}; "
-            f"run `ampmark baseline approve latest --name {name} --reason TEXT` on a run you trust."
+        return NoBaseline(
+            f"no baseline {name!r} is approved for this machine and software{known}; run {command} on a run you trust."
         )
-    approval = _read(folder / "baseline.json")
-    return approval, load_run(folder / approval.run)
+    nearest, differences = max(
+        ((approval, base.info.environment.differences(environment)) for approval, base in namesakes),
+        key=lambda pair: (-len(pair[1]), pair[0].approved_at),
+    )
+    return Incomparable(
+        f"baseline {name!r} is approved for other machines or software only; what differs from the nearest, run "
+        f"{nearest.run} on {nearest.device}: {'; '.join(differences)}. Approve a baseline for this stack with "
+        f"{command}, or measure on the old one."
+    )
 
 
 def list_approvals(results: Path) -> list[Approval]:
     """Every approved baseline, by name."""
     return [_read(path) for path in sorted((results / "baselines").glob("*/*/baseline.json"))]
+
+
+def _load(folder: Path) -> tuple[Approval, Run]:
+    approval = _read(folder / "baseline.json")
+    return approval, load_run(folder / approval.run)
 
 
 def _folder(results: Path, name: str, fingerprint: str) -> Path:

@@ -11,13 +11,14 @@ import pandas as pd
 from scipy import stats
 
 from suite.judge.findings import Finding, Verdict
-from suite.record import Outcome
+from suite.record import DISTURBANCES, Outcome
 from suite.store import Run
 
 __all__ = [
     "Cell",
     "Sides",
     "cells_of",
+    "disturbances",
     "judged_part",
     "measured",
     "obstacles",
@@ -41,7 +42,7 @@ JUDGED = (
     *("step_seconds_median", "step_seconds_min", "step_seconds_q10"),
     *("overflow_count", "overflow_calibration_count", "overflow_steady_count", "overflow_steps"),
     *("scale_settled", "scale_lowest", "scale_highest"),
-    *("quality", "quality_metric", "quality_higher_is_better"),
+    *("quality", "quality_metric", "quality_higher_is_better", "quality_baseline", "quality_baseline_name"),
 )
 """Columns that anything is judged by: picking rows from all of them would take most of the time."""
 
@@ -65,6 +66,11 @@ def rows_of(run: Run, cell: Cell) -> pd.DataFrame:
 def measured(rows: pd.DataFrame) -> pd.DataFrame:
     """Those with numbers."""
     return rows[rows["outcome"].map(lambda outcome: Outcome(outcome).measured).astype(bool)]
+
+
+def disturbances(cautions: str) -> list[str]:
+    """The codes, in the JSON text of a trial's cautions, that speak of the machine."""
+    return [caution["code"] for caution in json.loads(cautions) if caution["code"] in DISTURBANCES]
 
 
 def pairs_of(sides: Sides) -> pd.DataFrame:

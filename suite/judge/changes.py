@@ -5,9 +5,9 @@ functions search and test (ruptures, scipy); what is ours is the joining, and it
 docs/detectors.md has them beside those of other tools, `nox -s detectors` measures them again.
 
 Sources: kernel change-point detection with a linear kernel and the penalty 3 σ² ln n (Arlot, Celisse, Harchaoui 2019;
-ruptures.KernelCPD); winsorised means and their t-test (Dixon and Tukey 1968); the variance of a mean of AR(1) noise
-(Bayley and Hammersley 1946) with its correlation freed of its bias (Kendall 1954); Theil–Sen's slope (Sen 1968;
-scipy.stats.theilslopes).
+ruptures.KernelCPD); a t-test on clipped values with the variance of a mean of AR(1) noise (Bayley and Hammersley 1946),
+its correlation freed of its bias (Kendall 1954), at a level that was calibrated by simulation; Theil–Sen's slope (Sen
+1968; scipy.stats.theilslopes), its interval widened for correlated nights (Hamed and Rao 1998).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CLEAR = 1.0
 """Nearly all nights after a change stand so many standard deviations off the old level: two spikes are no change."""
 NEARER = 0.25
 """And so much of the change itself: where it is many standard deviations, a night of the old level is none after it."""
-CONFIRMING = 1.7
+CONFIRMING = 1.8
 """So far off the old level must the fresh run stand that confirms a change."""
 SUSPICIOUS = 1.3
 """So far above the level is a single night worth a fresh run: two in three of them are only noise."""
@@ -65,6 +65,10 @@ SMALLEST_NOISE = 1e-4
 CONSISTENT = 1.4826
 """Median absolute deviation to standard deviation, of normal noise."""
 DRIFT_NIGHTS = 60
+DRIFT_ALPHA = 0.001
+"""Two-sided: a drift is looked for every night."""
+SUREST = 1.0 - 1e-12
+"""Of an interval: a confidence of 1 has none."""
 LAG = 5
 """Nights between the two whose difference teaches how far the anchor follows: a machine keeps its mood for longer."""
 
@@ -91,7 +95,7 @@ class Drift:
     """Relative, over all of them."""
     low: float
     high: float
-    """95 % interval."""
+    """99.9 % interval."""
     nights: int
 
 
@@ -141,7 +145,9 @@ def confirmed(values: Sequence[float], delta: float) -> ChangePoint | None:
     if not points or points[-1].change <= 0:
         return None
     z = np.asarray(values, dtype=float)
-    before = z[max(0, points[-1].index - MOST_BEFORE) : points[-1].index]
+    # The level before it began with the change before: an improvement must not be measured by what it improved on.
+    began = points[-2].index if len(points) > 1 else 0
+    before = z[max(began, points[-1].index - MOST_BEFORE) : points[-1].index]
     above = z[-1] - float(np.median(before))
     enough = max(CONFIRMING * _spread(before), math.log1p(points[-1].change) / 2.0)
     return points[-1] if above >= enough else None
@@ -182,10 +188,16 @@ def drift(values: Sequence[float], delta: float) -> Drift | None:
     if len(z) < 2 * FEWEST_BEFORE:
         return None
     nights = len(z) - 1
-    slope, _, low, high = (float(value) for value in stats.theilslopes(z, np.arange(len(z)), alpha=0.95))
+    places = np.arange(len(z))
+    slope, middle, *_ = stats.theilslopes(z, places)
+    phi = _correlation(z - middle - slope * places)
+    wider = float(stats.norm.ppf(1.0 - DRIFT_ALPHA / 2.0)) * math.sqrt((1.0 + phi) / (1.0 - phi))
+    confidence = min(2.0 * float(stats.norm.cdf(wider)) - 1.0, SUREST)
+    low, high = stats.theilslopes(z, places, alpha=confidence)[2:]
     if low <= 0.0 <= high or abs(slope * nights) < math.log1p(delta):
         return None
-    return Drift(math.expm1(slope * nights), math.expm1(low * nights), math.expm1(high * nights), len(z))
+    change, low, high = (math.expm1(float(value) * nights) for value in (slope, low, high))
+    return Drift(change, low, high, len(z))
 
 
 def _noise(z: Series) -> float:
@@ -226,15 +238,20 @@ def _tested(z: Series, start: int, index: int, end: int, delta: float) -> Change
 
 
 def _p_value(old: Series, new: Series) -> float:
-    """Of the difference of two winsorised means in AR(1) noise, two-sided."""
+    """Of the difference of the means of two clipped samples in AR(1) noise, two-sided."""
     rest = np.concatenate([old - old.mean(), new - new.mean()])
-    squares, count = float(rest @ rest), len(rest)
-    raw = float(rest[1:] @ rest[:-1]) / max(squares, SMALLEST_NOISE**2)
-    phi = min(LARGEST_CORRELATION, max(0.0, (raw + 1.0 / count) / (1.0 - 4.0 / count)))  # Kendall's correction
-    variance = max(squares / (count - 2), SMALLEST_NOISE**2)
+    count, phi = len(rest), _correlation(rest)
+    variance = max(float(rest @ rest) / (count - 2), SMALLEST_NOISE**2)
     error = math.sqrt(variance * (_of_mean(len(old), phi) + _of_mean(len(new), phi)))
     freedom = max(3.0, (count - 2) * (1.0 - phi) / (1.0 + phi))
     return 2.0 * float(stats.t.sf(abs(float(new.mean() - old.mean())) / error, freedom))
+
+
+def _correlation(rest: Series) -> float:
+    """Of one night with the next, from what a fit has left over; Kendall's correction."""
+    count = len(rest)
+    raw = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), SMALLEST_NOISE**2)
+    return min(LARGEST_CORRELATION, max(0.0, (raw + 1.0 / count) / (1.0 - 4.0 / count)))
 
 
 def _of_mean(count: int, phi: float) -> float:

@@ -1,4 +1,4 @@
-"""Overflow counts that vary from process to process, and the modes in which there must be none.
+"""Overflow counts that vary from process to process.
 
 Processes are exchanged between the sides (`permutation.py`), which asks nothing of how the counts scatter. Three or
 four processes a side can be divided in too few ways for that. There the counts must not overlap, must not scatter more
@@ -24,32 +24,17 @@ from scipy import stats
 
 from suite.judge.cells import Cell, Sides
 from suite.judge.findings import Finding, MetricClass, Verdict
-from suite.judge.permutation import permute
+from suite.judge.permutation import by_seed, permute
 from suite.judge.stats import ALPHA, FEWEST
 
-__all__ = ["judge_counts", "violation"]
+__all__ = ["judge_counts"]
 
 Counts = npt.NDArray[np.int64]
 
-NEVER_OVERFLOW = ("fp32", "tf32", "bf16")
-"""Their range is float32's: an infinite gradient is a broken training, not a matter of scale."""
 DISPERSED = 0.05
 """Level at which counts scatter too much for Poisson numbers."""
 DISPERSED_OF_FEW = 0.5
 """The same of three processes a side, which show so little that only a clean sight is trusted."""
-
-
-def violation(cell: Cell, sides: Sides) -> Finding | None:
-    """A finding where a mode that never overflows did; `regressed` unless it did as often before."""
-    if cell[1] not in NEVER_OVERFLOW:
-        return None
-    before, after = map(_counts, sides)
-    if not after.sum():
-        return None
-    finding = _finding(cell, before, after, "no overflow is possible without a defect")
-    reason = f"{int(after.sum())} steps of {cell[1]} had a gradient that is not finite; there must be none"
-    verdict = Verdict.REGRESSED if not before.sum() or after.mean() > before.mean() else Verdict.UNCHANGED
-    return replace(finding, verdict=verdict, reasons=(reason,))
 
 
 def judge_counts(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding:
@@ -58,13 +43,24 @@ def judge_counts(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding:
     Both sides have the same seeds.
     """
     before, after = map(_counts, sides)
-    finding = _finding(cell, before, after, "permutation of processes")
-    vary = "the steps that overflow vary between processes of one seed, so their number is compared"
-    finding = replace(finding, notes=(vary,))
+    finding = Finding(
+        *cell,
+        "overflow_steps",
+        Verdict.INCONCLUSIVE,
+        MetricClass.COUNT,
+        base=float(before.mean()),
+        candidate=float(after.mean()),
+        test="permutation of processes",
+        values_base=tuple(map(float, before)),
+        values_candidate=tuple(map(float, after)),
+        processes_base=len(before),
+        processes_candidate=len(after),
+        notes=("the steps that overflow vary between processes of one seed, so their number is compared",),
+    )
     if min(len(before), len(after)) < FEWEST:
         few = f"{len(before)} against {len(after)} processes; counts that vary need {FEWEST} on each side"
         return replace(finding, reasons=(few,))
-    found = permute(_by_seed(sides))
+    found = permute(by_seed(sides, "overflow_count"))
     p, decided = found.p, found.decides(alpha)
     if not found.can_decide(alpha) and not _dispersed(before, after):
         p = _binomial(before, after)
@@ -76,29 +72,8 @@ def judge_counts(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding:
     return finding  # so few events hide a doubling: never `unchanged`
 
 
-def _by_seed(sides: Sides) -> dict[int, tuple[list[float], list[float]]]:
-    before, after = ({seed: list(map(float, _counts(s[s["seed"] == seed]))) for seed in set(s["seed"])} for s in sides)
-    return {seed: (before[seed], after[seed]) for seed in sorted(before)}
-
-
 def _counts(side: pd.DataFrame) -> Counts:
-    return side["overflow_count"].fillna(0).to_numpy(dtype=np.int64)
-
-
-def _finding(cell: Cell, before: Counts, after: Counts, test: str) -> Finding:
-    return Finding(
-        *cell,
-        "overflow_steps",
-        Verdict.INCONCLUSIVE,
-        MetricClass.COUNT,
-        base=float(before.mean()) if len(before) else None,
-        candidate=float(after.mean()) if len(after) else None,
-        test=test,
-        values_base=tuple(map(float, before)),
-        values_candidate=tuple(map(float, after)),
-        processes_base=len(before),
-        processes_candidate=len(after),
-    )
+    return side["overflow_count"].to_numpy(dtype=np.int64)
 
 
 def _dispersed(before: Counts, after: Counts) -> bool:

@@ -1,22 +1,24 @@
 """Quantities that repeat to the last bit under one seed: equality decides, and one process is enough.
 
-Where processes of one seed differ among themselves on one side, equality says nothing. Bytes are then told apart only
-where they do not overlap, and overflows by a test of counts (`counts.py`). What the base has and the candidate lacks,
-or has only under other seeds, is `not measured` with the reason.
+Where processes of one seed differ among themselves on one side, equality says nothing. Processes are then exchanged
+between the sides (`permutation.py`), of the overflows by a test of counts (`counts.py`). What the base has and the
+candidate lacks, or has only under other seeds, is `not measured` with the reason.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import pandas as pd
 
 from suite.judge.cells import Cell, Sides, pairs_of, seed_difference, varies
-from suite.judge.counts import judge_counts, violation
+from suite.judge.counts import judge_counts
 from suite.judge.findings import Finding, MetricClass, Verdict
+from suite.judge.permutation import Pair, by_seed, permute
 from suite.judge.stats import ALPHA
 
 __all__ = ["judge_exact"]
@@ -29,16 +31,14 @@ Judged = Callable[[Finding, Sides, pd.DataFrame], Finding | None]
 def judge_exact(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Iterator[Finding]:
     """Findings on allocated bytes, overflowing steps and the digest of the losses, of those that the base has.
 
-    `alpha` is the one-sided level of the test of counts, where one takes the place of equality.
+    `alpha` is the one-sided level of the test that takes the place of equality.
     """
     for metric, judged in (
-        ("peak_allocated_bytes", _bytes_finding),
+        ("peak_allocated_bytes", partial(_bytes_finding, alpha=alpha)),
         ("losses_sha256", _digest_finding),
         ("overflow_steps", partial(_overflow_finding, alpha=alpha)),
     ):
-        # An overflow that must not be needs nothing to be compared with.
-        found = violation(cell, sides) if metric == "overflow_steps" else None
-        found = found or _paired(cell, metric, sides, judged)
+        found = _paired(cell, metric, sides, judged)
         if found is not None:
             yield found
 
@@ -79,44 +79,48 @@ def _why_unpaired(sides: Sides, known: Sides) -> str:
     return "no trial with the same seed and repeat has a value on both sides"
 
 
-def _bytes_finding(finding: Finding, sides: Sides, pairs: pd.DataFrame) -> Finding:
-    before, after = pairs["peak_allocated_bytes_base"], pairs["peak_allocated_bytes_candidate"]
-    grown = after - before
+def _bytes_finding(finding: Finding, sides: Sides, _: pd.DataFrame, alpha: float) -> Finding:
+    seeds = by_seed(sides, finding.metric)
+    if any(len(set(side)) > 1 for pair in seeds.values() for side in pair):
+        return _varying_bytes(finding, seeds, alpha)
+    steady = [(float(before[0]), float(after[0])) for before, after in seeds.values()]
     # One seed that needs more is enough, whatever the others need.
-    worst = int(grown.argmax() if grown.max() > 0 else grown.argmin())
-    shown = float(before.iloc[worst]), float(after.iloc[worst])
-    verdict = _direction(*shown)
-    reasons: tuple[str, ...] = ()
-    unsteady = any(varies(pairs, f"peak_allocated_bytes_{side}") for side in ("base", "candidate"))
-    if unsteady and not (before == after).all():
-        verdict, shown, reasons = _unsteady_bytes(pairs, shown)
-    change = shown[1] / shown[0] - 1 if shown[0] else None
-    return replace(finding, verdict=verdict, base=shown[0], candidate=shown[1], change=change, reasons=reasons)
+    most, least = (choose(steady, key=lambda pair: pair[1] - pair[0]) for choose in (max, min))
+    before, after = most if most[1] > most[0] else least
+    verdict = Verdict.UNCHANGED if after == before else Verdict.REGRESSED if after > before else Verdict.IMPROVED
+    return replace(finding, verdict=verdict, base=before, candidate=after, change=_change(before, after))
 
 
-def _direction(before: float, after: float) -> Verdict:
-    return Verdict.UNCHANGED if after == before else Verdict.REGRESSED if after > before else Verdict.IMPROVED
+def _varying_bytes(finding: Finding, seeds: Mapping[int, Pair], alpha: float) -> Finding:
+    found = permute(seeds)
+    before, after = (tuple(float(value) for pair in seeds.values() for value in pair[side]) for side in (0, 1))
+    if found.decides(alpha):
+        verdict = Verdict.REGRESSED if found.difference > 0 else Verdict.IMPROVED
+        why = "the sides are further apart than that explains"
+    elif found.can_decide(alpha):
+        verdict, why = Verdict.INCONCLUSIVE, "the sides are no further apart than that explains"
+    else:
+        verdict, why = Verdict.INCONCLUSIVE, f"{len(before)} against {len(after)} are too few to tell the sides apart"
+    first = statistics.fmean(statistics.fmean(pair[0]) for pair in seeds.values())
+    return replace(
+        finding,
+        verdict=verdict,
+        metric_class=MetricClass.COUNT,
+        base=first,
+        candidate=first + found.difference,
+        change=_change(first, first + found.difference),
+        p=found.p,
+        test="permutation of processes",
+        values_base=before,
+        values_candidate=after,
+        processes_base=len(before),
+        processes_candidate=len(after),
+        reasons=(f"allocated bytes vary between processes of one seed, and {why} (one-sided p = {found.p / 2:.2g})",),
+    )
 
 
-def _unsteady_bytes(
-    pairs: pd.DataFrame, shown: tuple[float, float]
-) -> tuple[Verdict, tuple[float, float], tuple[str, ...]]:
-    """Ranges that do not overlap under one seed tell what equality cannot: verdict, both sides' bytes, reasons."""
-    seeds = pairs.groupby("seed")
-    before, after = seeds["peak_allocated_bytes_base"], seeds["peak_allocated_bytes_candidate"]
-    # Two processes a side are soon apart by chance: the gap must be wider than what one side varies by.
-    jitter = pd.concat([side.max() - side.min() for side in (before, after)], axis=1).max(axis=1)
-    more, less = after.min() - before.max() - jitter, before.min() - after.max() - jitter
-    vary = "allocated bytes vary between processes of one seed on one side"
-    if (more > 0).any():
-        seed = int(str(more.idxmax()))
-        why = f"{vary}, but under seed {seed} all need more than any did before"
-        return Verdict.REGRESSED, (float(before.max()[seed]), float(after.min()[seed])), (why,)
-    if (less > 0).all():
-        seed = int(str(less.idxmax()))
-        why = f"{vary}, but under every seed all need less than any did before"
-        return Verdict.IMPROVED, (float(before.min()[seed]), float(after.max()[seed])), (why,)
-    return Verdict.INCONCLUSIVE, shown, (f"{vary}, so equality says nothing here",)
+def _change(before: float, after: float) -> float | None:
+    return after / before - 1 if before else None
 
 
 def _digest_finding(finding: Finding, sides: Sides, pairs: pd.DataFrame) -> Finding | None:

@@ -64,10 +64,11 @@ def _lines(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
         yield f"{finding.runs_to_decide} {unit} would decide, if difference and spread stay as they are"
     for operator in finding.operators:
         grown = operator.candidate_seconds - operator.base_seconds
+        most, least = ("at most ", "at least ") if operator.base_calls is None else ("", "")
         yield (
-            f"slower operator: {operator.name}, {_milliseconds(operator.base_seconds)} → "
-            f"{_milliseconds(operator.candidate_seconds)} of its own a step ({_milliseconds(grown)} more), "
-            f"{operator.base_calls:g} → {operator.candidate_calls:g} calls"
+            f"slower operator: {operator.name}, {most}{_milliseconds(operator.base_seconds)} → "
+            f"{_milliseconds(operator.candidate_seconds)} of its own a step ({least}{_milliseconds(grown)} more), "
+            f"{_text(operator.base_calls, 'g')} → {_text(operator.candidate_calls, 'g')} calls"
         )
     yield from finding.notes
 
@@ -133,6 +134,8 @@ def _number(value: float | None, metric: str) -> str:
         return "unknown"
     if metric.endswith("_seconds"):
         return _milliseconds(value)
+    if metric == "peak_allocated_bytes":
+        return f"{value:.0f}"  # its processes may differ by a few bytes
     return f"{value / 2**20:.1f} MiB" if metric.endswith("_bytes") else f"{value:.5g}"
 
 

@@ -38,7 +38,7 @@ class MetricClass(enum.StrEnum):
     EXACT = "exact"
     """By equality, one process is enough (allocated bytes, overflowing steps, digest of the losses)."""
     COUNT = "count"
-    """By an exact test of counts, where the steps themselves vary."""
+    """By exchanging processes between the sides, where those of one seed differ (overflows, allocated bytes)."""
     QUALITY = "quality"
     """By a test over seeds, paired, against a margin in the metric's own unit."""
     SHAPE = "loss-scale shape"
@@ -53,10 +53,11 @@ class OperatorGrowth:
 
     name: str
     base_seconds: float
+    """Where `base_calls` is None, of all operators together that the base's profiles do not name: at most so much."""
     candidate_seconds: float
-    base_calls: float
-    candidate_calls: float
-    """Per step."""
+    base_calls: float | None
+    candidate_calls: float | None
+    """Per step; None where most profiles do not name the operator."""
 
 
 @dataclass(frozen=True)

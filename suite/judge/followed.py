@@ -49,7 +49,7 @@ def suspects(results: Path) -> list[Suspect]:
     plans = {info.run: info.plan for info in runs}
     found = []
     for series, trend in _judged(results, runs):
-        if trend.state is State.SUSPECT or trend.worth_a_run:
+        if (trend.state is State.SUSPECT or trend.worth_a_run) and not series.ended:
             run, key = series.nights[-1].run, (series.workload, series.precision, series.setup_sha256)
             trials = tuple(
                 spec

@@ -27,6 +27,7 @@ from suite.store import Run
 __all__ = ["Terms", "collapsed", "compare_runs"]
 
 _NOT_TIMED = "deterministic trials are not timed"
+_NO_ANCHOR = f"its anchor has fewer than {FEWEST} blocks, so it is compared with the stored baseline of another time"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,19 @@ def _times(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[Fi
         if cell not in timed
     ]
     timed, paired = _beside_anchor(timed, terms.anchor)
-    return [*judge_family(STEP_TIME, timed, levels, terms.calibration.estimator_of, paired=paired), *untimed]
+    found = judge_family(STEP_TIME, timed, levels, terms.calibration.estimator_of, paired=paired)
+    if terms.anchor is not None:
+        found = [finding if (finding.workload, finding.precision) in paired else _weaker(finding) for finding in found]
+    return [*found, *untimed]
+
+
+def _weaker(finding: Finding) -> Finding:
+    """Of a cell whose anchor failed: the machine may have moved since the stored baseline, so nothing is an alarm."""
+    if finding.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
+        finding = replace(finding, verdict=Verdict.INCONCLUSIVE, operators=())
+    if finding.verdict is Verdict.INCONCLUSIVE:
+        return replace(finding, reasons=(*finding.reasons, _NO_ANCHOR), runs_to_decide=None)
+    return replace(finding, notes=(*finding.notes, _NO_ANCHOR))
 
 
 def _beside_anchor(cells: Mapping[Cell, Sides], anchor: Run | None) -> tuple[dict[Cell, Sides], set[Cell]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from suite.companions import anchor_of, looks_of, read_note, whole
+from suite.companions import anchor_of, looks_of, other_code, read_note, whole
 from suite.errors import UsageError
 from suite.judge.baseline import Approval, find
 from suite.judge.calibration import Calibration, calibration_for
@@ -21,6 +21,7 @@ __all__ = ["MOST_LOOKS", "judge", "undecided"]
 
 MOST_LOOKS = 3
 """Looks at the data with `--top-up`: each has a third of the error rates (Bonferroni)."""
+_LASTING = (Verdict.REGRESSED, Verdict.FAILED, Verdict.CHANGED, Verdict.INCOMPARABLE)
 STALE_DAYS = 90
 """A baseline that is older has probably seen another room temperature, another driver's mood, another code."""
 
@@ -29,7 +30,8 @@ def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = Fa
     """Findings of the candidate against the baseline of this name.
 
     Raises:
-        NoBaseline: none is approved for the candidate's machine and software.
+        NoBaseline: none is approved.
+        Incomparable: it is approved for another machine or other software only.
         UsageError: the candidate was cut short.
     """
     if candidate.info.sealed_at is None:
@@ -37,7 +39,7 @@ def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = Fa
             f"run {candidate.info.run} was cut short and may hide a regression; "
             f"complete it with `ampmark run --resume {candidate.info.run}` first."
         )
-    approval, stored = find(results, baseline, candidate.info.fingerprint)
+    approval, stored = find(results, baseline, candidate.info.environment)
     calibration = calibration_for(results, candidate.info.fingerprint)
     looks = looks_of(candidate)
     planned = MOST_LOOKS if topping_up or len(looks) > 1 else 1
@@ -72,7 +74,7 @@ def _look(approval: Approval, stored: Run, looks: Sequence[Run], calibration: Ca
         looks=planned,
         calibration=calibration.fitting(setups),
         collapsing=False,  # once, of what all looks together have decided
-        warnings=(*warnings, *_stale(approval, stored)),
+        warnings=(*warnings, *_stale(approval, stored, anchored=anchor is not None or bool(warnings))),
     )
     return compare_runs(stored, candidate, terms)
 
@@ -88,31 +90,20 @@ def _anchor(approval: Approval, stored: Run, looks: Sequence[Run]) -> tuple[Run 
         )
     anchor = anchor_of(looks)
     blocks = 0 if anchor is None else int(anchor.trials["repeat"].nunique())
-    why = () if note.reason is None else (f"the anchor has {blocks} blocks: {note.reason}",)
+    why = tuple(f"the anchor has {blocks} blocks: {reason}" for reason in _broken_off(looks))
     if anchor is None or blocks < FEWEST:
         few = f"{blocks} anchor blocks are too few, at least {FEWEST} are needed; the stored baseline counts"
         return None, (*why, few)
-    other = _other_code(stored, anchor)
+    other = other_code(stored, anchor)
     if other is not None:
         return None, (*why, f"the anchor is not the baseline's code ({other}); the stored baseline counts")
     return anchor, why
 
 
-def _other_code(stored: Run, anchor: Run) -> str | None:
-    """What shows that the anchor ran something other than the baseline did."""
-    ours, theirs = stored.info.environment, anchor.info.environment
-    if ours.fingerprint != theirs.fingerprint:
-        return "; ".join(ours.differences(theirs))
-    if ours.ampmark != theirs.ampmark:
-        return f"ampmark {theirs.ampmark} and not {ours.ampmark}"
-    if theirs.git_commit is not None and ours.git_commit != theirs.git_commit:
-        return f"commit {theirs.git_commit} and not {ours.git_commit}"
-    sources = [
-        {(row["workload"], row["workload_sha256"]) for _, row in run.trials[["workload", "workload_sha256"]].iterrows()}
-        for run in (stored, anchor)
-    ]
-    changed = sorted({workload for workload, _ in sources[1] - sources[0]})
-    return f"the source of {', '.join(changed)} differs" if changed else None
+def _broken_off(looks: Sequence[Run]) -> list[str]:
+    """Why an anchor of the run, or of a top-up, has fewer blocks than planned."""
+    notes = [read_note(look.folder) for look in looks]
+    return list(dict.fromkeys(note.reason for note in notes if note is not None and note.reason is not None))
 
 
 def _kept(before: Verdicts, now: Verdicts, look: int) -> Verdicts:
@@ -127,15 +118,20 @@ def _kept(before: Verdicts, now: Verdicts, look: int) -> Verdicts:
             return earlier if earlier.verdict is not Verdict.INCONCLUSIVE else replace(finding, look=look)
         return earlier if ORDER[earlier.verdict] < ORDER[finding.verdict] else replace(finding, look=look)
 
-    findings = sorted(map(chosen, now.findings), key=lambda finding: ORDER[finding.verdict])
+    present = {(f.workload, f.precision, f.metric) for f in now.findings}
+    # A cell of which a later trial failed has no numbers in this look; what they said before is not forgotten.
+    gone = [f for key, f in former.items() if key not in present and f.verdict in _LASTING]
+    findings = sorted([*map(chosen, now.findings), *gone], key=lambda finding: ORDER[finding.verdict])
     return replace(now, findings=tuple(findings))
 
 
-def _stale(approval: Approval, stored: Run) -> tuple[str, ...]:
+def _stale(approval: Approval, stored: Run, *, anchored: bool) -> tuple[str, ...]:
+    """That the baseline has grown old, and what to do: running its code again is no news where that was done."""
     age = (datetime.now(UTC) - datetime.fromisoformat(stored.info.created_at)).days
     if age <= STALE_DAYS:
         return ()
+    again = "" if anchored else "run its code again with --anchor, or "
     return (
-        f"baseline {approval.name!r} was measured {age} days ago; run its code again with --anchor, or approve a newer "
-        "run with `ampmark baseline approve`",
+        f"baseline {approval.name!r} was measured {age} days ago; {again}approve a newer run with "
+        "`ampmark baseline approve`",
     )

@@ -23,7 +23,7 @@ from suite.judge.nights import Night, Series
 from suite.judge.segments import Segment, environments, kept, newly_approved, since_accepted, values_of
 from suite.judge.stochastic import DELTA
 
-__all__ = ["ALARMS", "Acknowledgement", "State", "Trend", "acknowledge", "acknowledgements", "trend_of"]
+__all__ = ["ALARMS", "Acknowledgement", "State", "Trend", "acknowledge", "acknowledgements", "exit_status", "trend_of"]
 
 _DECIDES = "a fresh run decides (`ampmark history --confirm`)"
 
@@ -39,6 +39,8 @@ class State(enum.StrEnum):
     """A regression that somebody accepted, with a reason; the series begins anew there."""
     FIXED = "fixed"
     IMPROVED = "improved"
+    WITHOUT_NUMBERS = "without numbers"
+    """The newest runs planned it and have no time of it."""
     STEADY = "steady"
     TOO_SHORT = "too short"
 
@@ -106,7 +108,14 @@ def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta
         before = _of_environment(series, longest, accepted, delta)
         if before.state is State.REGRESSED:
             few = f"{len(newest)} nights of the newest environment are too few to say that it is gone"
-            return replace(before, reasons=(*before.reasons, few))
+            trend = replace(before, reasons=(*before.reasons, few))
+    if series.without_numbers:
+        runs = f"{len(series.without_numbers)} runs have no time of it, the first {series.without_numbers[0]}"
+        last = f"the last that has one was {trend.state}"
+        state = trend.state if trend.state is State.REGRESSED else State.WITHOUT_NUMBERS
+        return replace(trend, state=state, worth_a_run=False, reasons=(*trend.reasons, runs, last))
+    if series.ended:
+        return replace(trend, worth_a_run=False, reasons=(*trend.reasons, f"not run since {series.nights[-1].run}"))
     return trend
 
 
@@ -143,7 +152,9 @@ def _with_later(found: Trend, trend: Trend, segment: Segment, delta: float) -> T
     anchored = all(night.anchor is not None for night in nights)
     reasons = trend.reasons[: len(trend.reasons) - len(segment.notes)]
     seen = _judged(replace(trend, nights=len(nights), anchored=anchored, reasons=reasons), nights, delta)
-    if seen.state not in ALARMS or seen.last_run not in {night.run for night in segment.later}:
+    # A change in the last nights that were kept is one that they were too few to show.
+    unseen = {night.run for night in nights[len(segment.nights) - FEWEST_AFTER + 1 :]}
+    if seen.state not in ALARMS or seen.last_run not in unseen:
         return found
     weak = f"the nights since run {segment.later[0].run} are disturbed or without an anchor"
     return replace(seen, state=State.SUSPECT, reasons=(*seen.reasons, weak))
@@ -224,6 +235,17 @@ def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint, chang
         last_run=nights[point.last].run,
         commits=(nights[max(0, point.first - 1)].commit, nights[point.last].commit),
     )
+
+
+def exit_status(trends: Sequence[Trend], fail_on: frozenset[str]) -> int:
+    """As the gate's: 0 fine · 1 regressed, or drifting beside an anchor · 3 suspect or drifting · 4 without numbers."""
+    states = {trend.state for trend in trends}
+    surely = State.REGRESSED in states or any(t.state is State.DRIFTING and t.anchored for t in trends)
+    if surely and "regressed" in fail_on:
+        return 1
+    if State.WITHOUT_NUMBERS in states:
+        return 4
+    return 3 if states & {State.SUSPECT, State.DRIFTING} and "inconclusive" in fail_on else 0
 
 
 def acknowledge(results: Path, series: Series, trend: Trend, reason: str) -> Acknowledgement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +13,8 @@ from suite.columns import TRIAL_COLUMNS
 from suite.companions import anchor_folder, read_note
 from suite.files import check_sha256, read_parquet
 from suite.judge.calibration import Calibration
-from suite.judge.cells import Cell, measured
+from suite.judge.cells import Cell, disturbances, measured
+from suite.judge.stats import FEWEST
 from suite.judge.stochastic import ESTIMATORS
 from suite.store import RunInfo, list_runs
 
@@ -23,6 +24,9 @@ _COLUMNS = (
     *("run", "workload", "precision", "seed", "repeat", "outcome", "deterministic", "setup_sha256", "cautions"),
     *ESTIMATORS.values(),
 )
+
+ABSENT = 3
+"""So many runs in which a cell was not planned end its series; one or two are somebody looking at other cells."""
 
 HARDWARE = ("device_name", "device_memory_bytes", "compute_capability", "mig", "cpu", "cpu_count", "threads")
 """Fields of the environment that make it another machine, and another series; any other one is another segment."""
@@ -45,7 +49,7 @@ class Night:
     anchor_run: str | None = None
     """The baseline's run whose code the anchor was: another one is another program."""
     disturbed: bool = False
-    """Whether a trial of the cell carries a caution."""
+    """Whether the machine disturbed a trial of the cell."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Series:
     setup_sha256: str
     estimator: str
     nights: tuple[Night, ...]
+    without_numbers: tuple[str, ...] = ()
+    """Runs after the last night that planned the cell and have no time of it."""
+    ended: bool = False
+    """Whether several runs since did not plan it: there is nothing left to decide."""
 
     @property
     def cell(self) -> str:
@@ -76,21 +84,34 @@ def series_of(
     if not runs:
         return []
     machine = _hardware(like or runs[-1])
+    runs = [info for info in runs if _hardware(info) == machine]
     nights: dict[tuple[Cell, str], list[Night]] = {}
     for info in runs:
-        if _hardware(info) == machine:
-            for cell, setup, night in _nights(results / "runs" / info.run, info, calibration):
-                nights.setdefault((cell, setup), []).append(night)
+        for cell, setup, night in _nights(results / "runs" / info.run, info, calibration):
+            nights.setdefault((cell, setup), []).append(night)
     return [
-        Series(*cell, setup, calibration.fitting([setup]).estimator_of(cell) or "median", tuple(found))
+        _with_what_came_after(
+            Series(*cell, setup, calibration.fitting([setup]).estimator_of(cell) or "median", tuple(found)), runs
+        )
         for (cell, setup), found in nights.items()
     ]
+
+
+def _with_what_came_after(series: Series, runs: Sequence[RunInfo]) -> Series:
+    later = runs[[info.run for info in runs].index(series.nights[-1].run) + 1 :]
+    key = series.workload, series.precision, series.setup_sha256
+    planned = tuple(
+        info.run
+        for info in later
+        if any((s.workload, s.precision, s.setup_sha256) == key and not s.deterministic for s in info.plan.trials)
+    )
+    return replace(series, without_numbers=planned, ended=len(later) >= ABSENT and not planned)
 
 
 def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[Cell, str, Night]]:
     rows = _timed(folder, info)
     note = read_note(folder)
-    anchors = {} if note is None else _anchor_values(folder, calibration)
+    anchors = {} if note is None else _anchor_values(folder, calibration, cut_short=note.reason is not None)
     found = []
     for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False):
         cell = str(workload), str(precision)
@@ -104,7 +125,7 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
             processes=len(group),
             anchor=anchor,
             anchor_run=None if note is None or anchor is None else note.base_run,
-            disturbed=bool((group["cautions"] != "[]").any()),
+            disturbed=any(map(disturbances, group["cautions"])),
         )
         found.append((cell, str(setup), night))
     return found
@@ -117,10 +138,11 @@ def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
     return rows[~rows["deterministic"].fillna(value=False)].dropna(subset=["step_seconds_median"])
 
 
-def _anchor_values(folder: Path, calibration: Calibration) -> dict[tuple[str, str, str], float]:
+def _anchor_values(folder: Path, calibration: Calibration, *, cut_short: bool) -> dict[tuple[str, str, str], float]:
+    """By workload, precision and setup; nothing of an anchor that ended before it had blocks enough for the gate."""
     home = anchor_folder(folder)
     frames = [_timed(home / "runs" / info.run, info) for info in list_runs(home) if info.sealed_at is not None]
-    if not frames:
+    if not frames or (cut_short and len(frames) < FEWEST):
         return {}
     rows = pd.concat(frames, ignore_index=True)
     return {

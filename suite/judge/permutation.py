@@ -15,9 +15,10 @@ from math import comb, prod
 import numpy as np
 import numpy.typing as npt
 
+from suite.judge.cells import Sides
 from suite.judge.stats import ALPHA
 
-__all__ = ["Permuted", "permute"]
+__all__ = ["Pair", "Permuted", "by_seed", "permute"]
 
 PERMUTATIONS = 9999
 """So many are drawn where there are more."""
@@ -57,6 +58,12 @@ class Permuted:
     @property
     def _separation_counts(self) -> bool:
         return self.fewest >= ENOUGH_TO_SEPARATE and self.smallest <= ALPHA
+
+
+def by_seed(sides: Sides, column: str) -> dict[int, Pair]:
+    """The values of a column, one per process, under each seed that both sides have."""
+    before, after = ({s: side.loc[side["seed"] == s, column].tolist() for s in set(side["seed"])} for side in sides)
+    return {seed: (before[seed], after[seed]) for seed in sorted(before) if seed in after}
 
 
 def permute(seeds: Mapping[int, Pair]) -> Permuted:

@@ -26,6 +26,8 @@ MARGIN_SHARE = 1.5
 """Standard deviations between seeds that a margin is worth."""
 SEEDS_FOR_MARGIN = 5
 """Fewer give no usable margin."""
+LEARNED = 0.05
+"""Relative gain over the input-blind predictor that is no luck; training that gives no gain then has broken down."""
 
 Margins = Callable[[Cell], float | None]
 """The frozen margin of a cell, in its metric's unit; None where there is none."""
@@ -58,11 +60,12 @@ def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margin
 def _unpaired(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding:
     """Why a quality of the base has no counterpart: not to be mistaken for one that did not change."""
     before, after = (", ".join(sorted(set(side["quality_metric"]))) for side in (ours, theirs))
-    verdict, reason = Verdict.NOT_MEASURED, "the candidate has no quality, the base has"
+    # A quality that vanished may hide a loss, so it is as loud as one that cannot be compared.
+    verdict, reason = Verdict.INCOMPARABLE, "the candidate has no quality, the base has"
     if before != after and not theirs.empty:
-        verdict, reason = Verdict.INCOMPARABLE, f"quality metric: {before} → {after}"
+        reason = f"quality metric: {before} → {after}"
     elif not theirs.empty:
-        reason = seed_difference(ours, theirs) or reason
+        verdict, reason = Verdict.NOT_MEASURED, seed_difference(ours, theirs) or reason
     return Finding(*cell, f"quality ({before})", verdict, MetricClass.QUALITY, reasons=(reason,))
 
 
@@ -94,6 +97,9 @@ class _Pair:
     after: list[float]
     sign: float
     """-1 where higher is better."""
+    guess: float | None = None
+    """What a predictor reaches that does not look at its input, turned likewise."""
+    guess_name: str | None = None
 
 
 def _pair(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Pair | None:
@@ -105,7 +111,12 @@ def _pair(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Pair | None:
     if both.empty:
         return None
     before, after = ([sign * float(value) for value in both[side]] for side in ("before", "after"))
-    return _Pair(str(ours.iloc[0]["quality_metric"]), before, after, sign)
+    first = ours.iloc[0]
+    known = not pd.isna(first["quality_baseline"])
+    guess, name = (
+        (sign * float(first["quality_baseline"]), str(first["quality_baseline_name"])) if known else (None, None)
+    )
+    return _Pair(str(first["quality_metric"]), before, after, sign, guess, name)
 
 
 def _margin(pair: _Pair, frozen: float | None) -> float | None:
@@ -148,6 +159,11 @@ def _finding(
     )
     if pair.before == pair.after:
         return replace(finding, verdict=Verdict.UNCHANGED, test="equality under equal seeds")
+    broken = _broken_down(pair)
+    if broken is not None:
+        return replace(
+            finding, verdict=Verdict.REGRESSED, test="better than an input-blind predictor", reasons=(broken,)
+        )
     if margin is None:
         few = (
             f"{seeds} seed{'s' * (seeds > 1)} and no margin: give at least {SEEDS_FOR_MARGIN} with --seeds, "
@@ -168,6 +184,17 @@ def _finding(
         minimum_detectable=minimum_detectable(result, level, margin),
         runs_to_decide=runs_to_decide(result, level, margin, levels.equivalence) if undecided else None,
     )
+
+
+def _broken_down(pair: _Pair) -> str | None:
+    """What to say where training came to nothing under a seed, and did not before under any; one seed is enough."""
+    if pair.guess is None or any(pair.guess - value < LEARNED * abs(pair.guess) for value in pair.before):
+        return None
+    worst = max(pair.after)
+    if worst < pair.guess:
+        return None
+    was, now, blind = (pair.sign * value for value in (pair.before[pair.after.index(worst)], worst, pair.guess))
+    return f"{was:.4g} became {now:.4g}, no better than {pair.guess_name} ({blind:.4g}), which does not see its input"
 
 
 def _conclusion(cell: Cell, pair: _Pair, margin: float | None, levels: Levels) -> PrecisionQuality:

@@ -2,7 +2,10 @@
 
 The scale moves by factors of two, so a change is counted in halvings (log2). One halving is within the play of the
 growth interval; two and more mean that gradients four times as large have appeared. Sides are compared seed by seed,
-for a seed may settle where another one does not.
+for a seed may settle where another one does not: one that fell is enough, whatever the others do. Where the processes
+of a seed disagree, the mean over seeds is tested by exchanging them between the sides.
+
+A scale that falls below 1 needs no rule here: the trial has diverged.
 """
 
 from __future__ import annotations
@@ -11,20 +14,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import pandas as pd
 
 from suite.judge.cells import Cell, Sides, seed_difference
 from suite.judge.findings import Finding, MetricClass, Verdict
-from suite.judge.permutation import Pair, permute
+from suite.judge.permutation import Pair, by_seed, permute
 from suite.judge.stats import ALPHA, FEWEST
 
 __all__ = ["judge_scale_shape"]
 
 HALVINGS = 2.0
 """A settled scale that is lower by so many halvings has moved."""
-LOWEST_SCALE = 1.0
-"""Below it a scale makes gradients smaller, and training is about to stop."""
 LARGEST_SKIP_RATE = 0.01
 """Of the steps after calibration: torch's growth interval of 2000 gives 0.0005 in steady state."""
 EXPECTED_SKIPS = 2.0
@@ -32,7 +34,7 @@ EXPECTED_SKIPS = 2.0
 
 
 def judge_scale_shape(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding | None:
-    """A finding on the settled scale, the lowest scale and the steady skip rate.
+    """A finding on the settled scale and the steady skip rate.
 
     None where the base has no scale, or no scale moved at all. `alpha` is the one-sided level of the test over
     processes, where those of one seed settle at different scales.
@@ -44,99 +46,93 @@ def judge_scale_shape(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding
     if known[1].empty:
         return replace(finding, reasons=("the candidate has no loss scale, the base has",))
     differ = seed_difference(*known)
-    shift = _shift(known)
     said: tuple[str, ...] = () if differ is None else (differ,)
-    verdict, reasons = (Verdict.NOT_MEASURED, said) if shift is None else _verdict(shift, alpha)
-    had = _broken(known[0])
-    broken = [text for kind, text in _broken(known[1]).items() if kind not in had]
-    if broken:
-        verdict, reasons = Verdict.REGRESSED, tuple(broken)
+    seeds = {seed: (_log2(before), _log2(after)) for seed, (before, after) in by_seed(known, "scale_settled").items()}
+    verdict, move, reasons = _verdict(seeds, alpha) if seeds else (Verdict.NOT_MEASURED, None, said)
+    skips = _skips(known[1])
+    if skips is not None and _skips(known[0]) is None:
+        verdict, reasons = Verdict.REGRESSED, (skips,)
     before, after = (side["scale_settled"] for side in known)
     return replace(
         finding,
         verdict=verdict,
-        base=None if shift is None else 2.0**shift.before,
-        candidate=None if shift is None else 2.0 ** (shift.before + shift.moved),
+        base=None if move is None else 2.0**move.before,
+        candidate=None if move is None else 2.0 ** (move.before + move.moved),
         test=f"settled scale, {HALVINGS:g} halvings",
         values_base=tuple(map(float, before)),
         values_candidate=tuple(map(float, after)),
         processes_base=len(before),
         processes_candidate=len(after),
         reasons=reasons,
-        notes=() if shift is None else said,
+        notes=said if seeds else (),
     )
 
 
 @dataclass(frozen=True)
-class _Shift:
-    """Settled scales as powers of two, by seed; means over seeds."""
+class _Move:
+    """Where the scale settled, as a power of two, and by how many doublings it moved."""
 
-    seeds: Mapping[int, Pair]
     before: float
     moved: float
+    seed: int | None = None
+    """None for the mean over seeds."""
 
-    @property
-    def steady(self) -> bool:
-        """Whether the processes of each seed agree within their side."""
-        return all(len(set(side)) == 1 for pair in self.seeds.values() for side in pair)
-
-    @property
-    def signs(self) -> set[int]:
-        """The directions in which the seeds moved: -1, 0, 1."""
-        moves = [_mean(after) - _mean(before) for before, after in self.seeds.values()]
-        return {(move > 0) - (move < 0) for move in moves}
+    def __str__(self) -> str:
+        under = "" if self.seed is None else f"under seed {self.seed} "
+        if abs(self.moved) < HALVINGS:
+            moved = f"{under}the settled scale moved by {self.moved:+.1f} doublings"
+            return f"{moved}, within the play of its growth interval"
+        return f"{under}the scale settles {2 ** abs(self.moved):.0f} times {'lower' if self.moved < 0 else 'higher'}"
 
 
 def _scaled(side: pd.DataFrame) -> pd.DataFrame:
     return side.dropna(subset=["scale_settled", "scale_lowest", "scale_highest"])
 
 
-def _shift(sides: Sides) -> _Shift | None:
-    """The seeds of both sides; None where there is none."""
-    before, after = (
-        {s: [math.log2(value) for value in side.loc[side["seed"] == s, "scale_settled"]] for s in set(side["seed"])}
-        for side in sides
-    )
-    seeds = {seed: (before[seed], after[seed]) for seed in sorted(before) if seed in after}
-    if not seeds:
-        return None
-    means = [(_mean(ours), _mean(theirs)) for ours, theirs in seeds.values()]
-    first = _mean([ours for ours, _ in means])
-    return _Shift(seeds, first, _mean([theirs for _, theirs in means]) - first)
+def _log2(values: Sequence[float]) -> list[float]:
+    return [math.log2(value) for value in values]
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _verdict(seeds: Mapping[int, Pair], alpha: float) -> tuple[Verdict, _Move, tuple[str, ...]]:
+    """The verdict, the move that it rests on, and the reasons."""
+    moves = [_Move(fmean(before), fmean(after) - fmean(before), seed) for seed, (before, after) in seeds.items()]
+    spreads = [max(max(side) - min(side) for side in pair) for pair in seeds.values()]
+    # Where other seeds vary, processes of one may agree by chance: it must fall further than those vary.
+    fallen = [
+        move
+        for move, spread in zip(moves, spreads, strict=True)
+        if not spread and move.moved <= -HALVINGS and -move.moved > max(spreads)
+    ]
+    if fallen:
+        return _certain(min(fallen, key=lambda move: move.moved))
+    if not any(spreads):
+        return _certain(max(moves, key=lambda move: abs(move.moved)))
+    mean = _Move(fmean(move.before for move in moves), fmean(move.moved for move in moves))
+    if abs(mean.moved) >= HALVINGS and _differ(seeds, alpha):
+        return _certain(mean)
+    for move in (mean, min(moves, key=lambda move: move.moved)):
+        if abs(move.moved) >= HALVINGS:
+            few = f"{move}, but it varies between processes and they are too few to tell"
+            return Verdict.INCONCLUSIVE, move, (few,)
+    return _certain(mean)
 
 
-def _verdict(shift: _Shift, alpha: float) -> tuple[Verdict, tuple[str, ...]]:
-    moved = shift.moved
-    if shift.steady and shift.signs == {0}:
-        return Verdict.UNCHANGED, ()
-    if abs(moved) < HALVINGS:
-        near = f"the settled scale moved by {moved:+.1f} doublings, within the play of its growth interval"
-        same = not moved and not shift.steady
-        return (Verdict.UNCHANGED, ()) if same else (Verdict.CHANGED, (near,))
-    what = f"the scale settles {2 ** abs(moved):.0f} times {'lower' if moved < 0 else 'higher'}"
-    if (shift.steady and len(shift.signs) == 1) or _differ(shift, alpha):
-        return (Verdict.REGRESSED if moved < 0 else Verdict.CHANGED), (what,)
-    return Verdict.INCONCLUSIVE, (f"{what}, but it varies between processes and they are too few to tell",)
+def _certain(move: _Move) -> tuple[Verdict, _Move, tuple[str, ...]]:
+    """What a move means that is no chance."""
+    if not round(move.moved, 9):  # means of thirds are not exact
+        return Verdict.UNCHANGED, move, ()
+    return Verdict.REGRESSED if move.moved <= -HALVINGS else Verdict.CHANGED, move, (str(move),)
 
 
-def _differ(shift: _Shift, alpha: float) -> bool:
-    found = permute(shift.seeds)
+def _differ(seeds: Mapping[int, Pair], alpha: float) -> bool:
+    found = permute(seeds)
     return found.fewest >= FEWEST and found.decides(alpha)
 
 
-def _broken(rows: pd.DataFrame) -> dict[str, str]:
-    """What must not be, whatever it was before: its kind and a sentence."""
-    found = {}
-    if (rows["scale_lowest"] < LOWEST_SCALE).any():
-        found["lowest"] = f"the scale fell to {rows['scale_lowest'].min():g}, below {LOWEST_SCALE:g}"
+def _skips(rows: pd.DataFrame) -> str | None:
+    """A sentence where more steps are skipped than the probing of a larger scale explains."""
     steady = rows["steps"] - rows["overflow_calibration_count"]
     rate = float((rows["overflow_steady_count"].sum()) / steady.sum()) if steady.sum() else 0.0
     interval = json.loads(rows.iloc[0]["spec"])["scaler"]["growth_interval"]
     usual = max(LARGEST_SKIP_RATE, EXPECTED_SKIPS / interval)
-    if rate > usual:
-        found["skips"] = f"{rate:.1%} of the steps after calibration are skipped, more than {usual:.1%}"
-    return found
+    return f"{rate:.1%} of the steps after calibration are skipped, more than {usual:.1%}" if rate > usual else None

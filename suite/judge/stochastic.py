@@ -2,19 +2,19 @@
 
 `regressed` if the Benjamini–Hochberg-adjusted p ≤ q, the single one-sided p ≤ α and the change ≥ the metric's limit;
 `improved` the mirror; `unchanged` if two one-sided tests put the change inside ±limit; else `inconclusive`. The state
-of the hardware can only lower confidence: a cell with a caution is `inconclusive`, with the reason.
+of the hardware can only lower confidence: what is said must hold with the disturbed trials and without them
+(docs/decisions/0014).
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from suite.judge.cells import Cell, Sides
+from suite.judge.cells import Cell, Sides, disturbances
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict
 from suite.judge.operators import growth
 from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
@@ -63,33 +63,49 @@ def judge_family(
 
     `paired` are the cells whose sides were run in turn: a block of both, which ran in the same minutes, is then a pair.
     """
-    samples = {cell: _sample(metric, sides, estimator_of(cell), paired=cell in paired) for cell, sides in cells.items()}
-    results = {
-        cell: compare(sample.base, sample.candidate, metric.limit, paired=sample.paired)
-        for cell, sample in samples.items()
-        if sample.base and sample.candidate
-    }
-    family = {cell: result.p for cell, result in results.items() if result.p is not None}
-    adjusted = dict(zip(family, adjust(list(family.values())), strict=True))
+
+    def compared(chosen: Mapping[Cell, Sides]) -> tuple[dict[Cell, _Sample], dict[Cell, Comparison]]:
+        samples = {cell: _sample(metric, sides, estimator_of(cell), cell in paired) for cell, sides in chosen.items()}
+        samples = {cell: sample for cell, sample in samples.items() if sample.base and sample.candidate}
+        return samples, {
+            cell: compare(sample.base, sample.candidate, metric.limit, paired=sample.paired)
+            for cell, sample in samples.items()
+        }
+
+    samples, results = compared(cells)
+    cautions = {cell: _cautions(cells[cell]) for cell in results} if metric.disturbed else {}
+    disturbed = {cell: _undisturbed(cells[cell]) for cell, codes in cautions.items() if codes}
+    without = {cell: result for cell, result in results.items() if cell not in disturbed} | compared(disturbed)[1]
+    adjusted, adjusted_without = _adjusted(results), _adjusted(without)
     found = []
     for cell, result in results.items():
-        cautions = _cautions(cells[cell]) if metric.disturbed else ()
-        verdict, reasons = decide(result, metric.limit, adjusted.get(cell), levels, cautions)
-        finding = _finding(metric, cell, samples[cell], result, levels, len(family))
-        finding = replace(finding, verdict=verdict, reasons=reasons, p_adjusted=adjusted.get(cell))
+        verdict, reasons = decide(result, metric.limit, adjusted.get(cell), levels)
+        notes = _notes(cells[cell])
+        if cell in disturbed and not reasons:
+            again = decide(without[cell], metric.limit, adjusted_without.get(cell), levels) if cell in without else None
+            if again == (verdict, ()):
+                notes = (*(f"{caution}; without them the verdict is the same" for caution in cautions[cell]), *notes)
+            else:
+                verdict, reasons = Verdict.INCONCLUSIVE, cautions[cell]
+        finding = _finding(metric, cell, samples[cell], result, levels, len(adjusted))
+        finding = replace(finding, verdict=verdict, reasons=reasons, notes=notes, p_adjusted=adjusted.get(cell))
         found.append(_completed(metric, finding, result, levels, cells[cell]))
     return found
 
 
+def _adjusted(results: Mapping[Cell, Comparison]) -> dict[Cell, float]:
+    """The p of every cell that has one, adjusted over all of them."""
+    family = {cell: result.p for cell, result in results.items() if result.p is not None}
+    return dict(zip(family, adjust(list(family.values())), strict=True))
+
+
 def decide(
-    result: Comparison, limit: float, p_adjusted: float | None, levels: Levels, cautions: Sequence[str] = ()
+    result: Comparison, limit: float, p_adjusted: float | None, levels: Levels
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on one comparison, and why it is not a clearer one. A positive difference is worse."""
     if p_adjusted is None or result.p is None or result.p_within is None:
         few = f"{result.fewest} processes on the smaller side; at least {FEWEST} on each are needed (5 are usual)"
         return Verdict.INCONCLUSIVE, (few,)
-    if cautions:
-        return Verdict.INCONCLUSIVE, tuple(cautions)
     if result.p_within <= levels.equivalence:
         return Verdict.UNCHANGED, ()
     if result.p / 2 <= levels.alpha and p_adjusted <= levels.q:
@@ -110,7 +126,7 @@ class _Sample:
     paired: bool
 
 
-def _sample(metric: StochasticMetric, sides: Sides, estimator: str | None, *, paired: bool) -> _Sample:
+def _sample(metric: StochasticMetric, sides: Sides, estimator: str | None, paired: bool) -> _Sample:
     name = estimator or next(iter(metric.estimators))
     column = metric.estimators[name]
     before, after = (side.dropna(subset=[column]) for side in sides)
@@ -169,13 +185,20 @@ def _completed(metric: StochasticMetric, finding: Finding, result: Comparison, l
         operators = growth(*sides)
     if finding.verdict is Verdict.INCONCLUSIVE and finding.family is not None and not finding.reasons:
         runs = runs_to_decide(result, levels.required(finding.family), metric.limit, levels.equivalence)
-    return replace(finding, operators=operators, runs_to_decide=runs, notes=_notes(sides))
+    return replace(finding, operators=operators, runs_to_decide=runs)
 
 
 def _cautions(sides: Sides) -> tuple[str, ...]:
-    codes = [caution["code"] for side in sides for text in side["cautions"] for caution in json.loads(text)]
+    """How many trials the machine disturbed, by what."""
+    codes = [code for side in sides for text in side["cautions"] for code in disturbances(text)]
     trials = sum(map(len, sides))
     return tuple(f"{code} in {codes.count(code)} of {trials} trials" for code in dict.fromkeys(codes))
+
+
+def _undisturbed(sides: Sides) -> Sides:
+    """The trials that nothing disturbed."""
+    before, after = (side[[not disturbances(text) for text in side["cautions"]]] for side in sides)
+    return before, after
 
 
 def _notes(sides: Sides) -> tuple[str, ...]:

@@ -10,9 +10,13 @@ from suite.errors import DamagedResults
 from suite.files import unwritable, write_atomically
 from suite.judge.findings import Verdicts
 
-__all__ = ["read_verdicts", "write_verdicts"]
+__all__ = ["SCHEMA", "read_verdicts", "write_verdicts"]
 
+SCHEMA = 1
+"""Raised with every change that a reader must know of; reports/README.md describes the fields."""
 _NAME = "verdict.json"
+_SAID = ("schema", "headline", "exit_status")
+"""What follows from the rest, so that whoever reads the file need not know the rules."""
 
 
 def write_verdicts(reports: Path, verdicts: Verdicts) -> None:
@@ -26,7 +30,12 @@ def write_verdicts(reports: Path, verdicts: Verdicts) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    write_atomically(folder / _NAME, json.dumps(encode(verdicts), indent=1).encode())
+    said = {
+        "schema": SCHEMA,
+        "headline": verdicts.headline,
+        "exit_status": verdicts.exit_status(frozenset({"regressed"})),
+    }
+    write_atomically(folder / _NAME, json.dumps(said | encode(verdicts), indent=1).encode())
 
 
 def read_verdicts(reports: Path, run: str) -> Verdicts | None:
@@ -37,8 +46,11 @@ def read_verdicts(reports: Path, run: str) -> Verdicts | None:
     """
     path = reports / run / _NAME
     try:
-        return decode(Verdicts, json.loads(path.read_text(encoding="utf-8")), str(path))
+        data = dict(json.loads(path.read_text(encoding="utf-8")))
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"its schema is {data.get('schema')}, this ampmark reads {SCHEMA}")
+        return decode(Verdicts, {name: value for name, value in data.items() if name not in _SAID}, str(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, DecodeError) as error:
+    except (OSError, TypeError, ValueError, DecodeError) as error:
         raise DamagedResults(f"{path} is damaged ({error}); `ampmark gate {run}` writes it again.") from error

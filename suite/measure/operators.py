@@ -36,7 +36,7 @@ from suite.errors import one_line
 from suite.measure.loop import train
 from suite.measure.precision import Precision
 from suite.readings import OperatorProfile, OperatorTime
-from suite.record import TrialRecord
+from suite.record import OTHER_OPERATORS, TrialRecord
 from suite.spec import ScalerSpec
 from workloads.base import Workload
 
@@ -58,8 +58,6 @@ FEWEST_STEPS, MOST_STEPS = 2, 10
 KEPT_SHARE = 0.99
 """The operators that together take this share of the self time are kept by name."""
 MOST_OPERATORS = 40
-OTHER = "(other)"
-"""All that is not kept, in one entry, so that the sum stays the total."""
 LONGEST_NAME = 120
 """A kernel's C++ name with its template arguments can have thousands of letters, and its beginning tells it."""
 
@@ -250,7 +248,8 @@ def summary(steps: Sequence[Mapping[str, OperatorTime]], clock: str) -> Operator
     rest = ranked[len(kept) :]
     if rest:
         calls = math.fsum(operator.calls for operator in rest)
-        kept.append(OperatorTime(OTHER, calls, math.fsum(operator.self_seconds for operator in rest)))
+        # In one entry, so that the sum stays the total.
+        kept.append(OperatorTime(OTHER_OPERATORS, calls, math.fsum(operator.self_seconds for operator in rest)))
     return OperatorProfile(len(steps), clock, tuple(kept))
 
 

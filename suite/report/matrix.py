@@ -11,7 +11,7 @@ from suite.judge.findings import Finding, Verdict
 from suite.record import Outcome
 from suite.report import numbers
 from suite.report.cells import REFERENCE, TF32, Cell, Grid, Row, memory_layer, quality_differences, speed_ratio
-from suite.report.regressions import METRICS, change_words
+from suite.report.regressions import METRICS, change_words, detectable_words
 from suite.report.signs import CAUTION, NOT_PLANNED, Sign, outcome_sign, verdict_sign
 from suite.report.statements import caution_words
 from suite.report.text import shorten
@@ -118,7 +118,7 @@ def _judgement(finding: Finding) -> Judgement:
     if finding.verdict is not Verdict.UNCHANGED and finding.reasons:
         text += f"; {shorten(finding.reasons[0], 90)}"
     elif finding.verdict is Verdict.INCONCLUSIVE and finding.minimum_detectable is not None:
-        text += f"; only ≥ {numbers.percent(finding.minimum_detectable)} could be seen"
+        text += f"; only ≥ {detectable_words(finding)} could be seen"
     return Judgement(
         verdict_sign(finding.verdict), METRICS.get(finding.metric, finding.metric), text.removeprefix("; ")
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
 from suite.judge.rates import measured_rates
+from suite.judge.shift import ALL
 from suite.report import numbers
 from suite.report.signs import Sign, verdict_sign
 from suite.report.tables import Table
@@ -59,7 +60,8 @@ class FindingRow:
 
     workload: str
     precision: str
-    anchor: str
+    anchor: str | None
+    """Where the cell's details are; None for a finding on many cells, which has no details of its own."""
     metric: str
     sign: Sign
     values: str
@@ -84,9 +86,13 @@ def finding_rows(findings: Sequence[Finding]) -> list[FindingRow]:
 def alarm_sentence(verdicts: Verdicts) -> str:
     """What got worse, or that nothing did and how much of it could not be decided."""
     alarms = [f for f in verdicts.findings if f.verdict in (Verdict.REGRESSED, Verdict.FAILED)]
-    if alarms:
-        cells = len({finding.cell for finding in alarms})
-        return f"{len(alarms)} finding{'s' * (len(alarms) > 1)} in {cells} cell{'s' * (cells > 1)} got worse."
+    own = [finding for finding in alarms if not _of_many(finding)]
+    cells = len({finding.cell for finding in own})
+    said = [f"{finding.reasons[0]}." for finding in alarms if _of_many(finding)]
+    said += [f"{len(own)} finding{'s' * (len(own) > 1)} in {cells} cell{'s' * (cells > 1)} got worse."] if own else []
+    if said:
+        sentence = " ".join(said)
+        return sentence[:1].upper() + sentence[1:]
     undecided = verdicts.count(Verdict.INCONCLUSIVE)
     rest = f" {undecided} could not be decided: see what could have been seen and how many runs would do." * (
         undecided > 0
@@ -132,7 +138,7 @@ def _row(finding: Finding) -> FindingRow:
     return FindingRow(
         workload=finding.workload,
         precision=finding.precision,
-        anchor=anchor(finding.workload, finding.precision),
+        anchor=None if _of_many(finding) else anchor(finding.workload, finding.precision),
         metric=METRICS.get(finding.metric, finding.metric),
         sign=verdict_sign(finding.verdict),
         values=_values(finding),
@@ -143,6 +149,11 @@ def _row(finding: Finding) -> FindingRow:
         runs=numbers.count(finding.runs_to_decide),
         why="; ".join((*finding.reasons, *_operators(finding), *finding.notes)),
     )
+
+
+def _of_many(finding: Finding) -> bool:
+    """Whether it is the one finding of a machine-wide shift."""
+    return finding.workload == finding.precision == ALL
 
 
 def _values(finding: Finding) -> str:
@@ -185,7 +196,8 @@ def _operators(finding: Finding) -> tuple[str, ...]:
     if not finding.operators:
         return ()
     grown = (
-        f"{operator.name} +{numbers.seconds(operator.candidate_seconds - operator.base_seconds)}"
+        f"{operator.name} {'at least ' if operator.base_calls is None else ''}"
+        f"+{numbers.seconds(operator.candidate_seconds - operator.base_seconds)}"
         for operator in finding.operators
     )
     return (f"operators whose own time grew most: {', '.join(grown)}",)

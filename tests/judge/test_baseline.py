@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import records
 from pandas.testing import assert_frame_equal
 
-from suite.errors import DamagedResults, NoBaseline, SuiteError, UnwritableResults, UsageError
-from suite.judge.baseline import approve, find, list_approvals
-from suite.record import Outcome
+from suite.errors import DamagedResults, Incomparable, NoBaseline, SuiteError, UnwritableResults, UsageError
+from suite.judge.baseline import approve, find, list_approvals, weaknesses
+from suite.record import Caution, Outcome, TrialRecord
 from suite.store import Run, create_run, load_run
 
 HERE = records.environment()
@@ -32,7 +33,7 @@ def _refusal(kind: type[SuiteError], results: Path, run: Run, name: str = "main"
 def test_an_approved_run_is_found_again_with_its_approval(tmp_path: Path) -> None:
     run = _stored(tmp_path)
     approval = approve(tmp_path, run, "main", "release 1.0")
-    found, base = find(tmp_path, "main", HERE.fingerprint)
+    found, base = find(tmp_path, "main", HERE)
     assert found == approval
     assert (approval.name, approval.run, approval.reason) == ("main", run.info.run, "release 1.0")
     assert (approval.fingerprint, approval.device) == (HERE.fingerprint, "Test CPU")
@@ -44,15 +45,15 @@ def test_a_baseline_outlives_the_run_it_was_copied_from(tmp_path: Path) -> None:
     run = _stored(tmp_path)
     approve(tmp_path, run, "main", "release 1.0")
     shutil.rmtree(run.folder)
-    assert find(tmp_path, "main", HERE.fingerprint)[1].info.run == run.info.run
+    assert find(tmp_path, "main", HERE)[1].info.run == run.info.run
 
 
 def test_a_second_approval_replaces_the_first_and_leaves_nothing_behind(tmp_path: Path) -> None:
     first, second = _stored(tmp_path, 0.1), _stored(tmp_path, 0.2)
     approve(tmp_path, first, "main", "first")
-    (find(tmp_path, "main", HERE.fingerprint)[1].folder / "left-over").touch()
+    (find(tmp_path, "main", HERE)[1].folder / "left-over").touch()
     approve(tmp_path, second, "main", "second")
-    found, base = find(tmp_path, "main", HERE.fingerprint)
+    found, base = find(tmp_path, "main", HERE)
     assert (found.reason, found.run, base.info.run) == ("second", second.info.run, second.info.run)
     assert [path.name for path in (tmp_path / "baselines" / "main").iterdir()] == [HERE.fingerprint[:12]]
     assert not (base.folder / "left-over").exists()
@@ -68,14 +69,14 @@ def test_names_and_machines_have_their_own_baselines_and_all_are_listed(tmp_path
         ("main", "Test CPU", "a"),
         ("v1.0", "Test CPU", "b"),
     ]
-    assert find(tmp_path, "main", ELSEWHERE.fingerprint)[0].reason == "c"
+    assert find(tmp_path, "main", ELSEWHERE)[0].reason == "c"
 
 
 def test_a_baseline_can_itself_be_approved_under_another_name(tmp_path: Path) -> None:
     approve(tmp_path, _stored(tmp_path), "main", "a")
-    _, base = find(tmp_path, "main", HERE.fingerprint)
+    _, base = find(tmp_path, "main", HERE)
     approve(tmp_path, base, "copy", "b")
-    assert find(tmp_path, "copy", HERE.fingerprint)[0].reason == "b"
+    assert find(tmp_path, "copy", HERE)[0].reason == "b"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/etc", ".hidden", "-x", "a b", "a\n", "ä", "a\\b"])
@@ -114,27 +115,113 @@ def test_emulated_numbers_are_numbers(tmp_path: Path) -> None:
 
 def test_without_any_baseline_the_message_says_how_to_approve_one(tmp_path: Path) -> None:
     with pytest.raises(NoBaseline) as caught:
-        find(tmp_path, "main", HERE.fingerprint)
+        find(tmp_path, "main", HERE)
     assert str(caught.value) == (
         "no baseline 'main' is approved for this machine and software; "
         "run `ampmark baseline approve latest --name main --reason TEXT` on a run you trust."
     )
 
 
-def test_without_a_baseline_of_this_name_and_machine_the_message_says_which_there_are(tmp_path: Path) -> None:
+def test_without_a_baseline_of_this_name_the_message_says_which_there_are(tmp_path: Path) -> None:
     approve(tmp_path, _stored(tmp_path), "main", "a")
     approve(tmp_path, records.stored(tmp_path, records.cell([0.1]), ELSEWHERE), "nightly", "b")
     with pytest.raises(NoBaseline) as caught:
-        find(tmp_path, "nightly", HERE.fingerprint)
+        find(tmp_path, "weekly", HERE)
     assert "(approved so far: 'main' for Test CPU, 'nightly' for Other CPU)" in str(caught.value)
+
+
+def test_of_a_baseline_for_another_stack_the_message_says_what_differs_and_what_to_do(tmp_path: Path) -> None:
+    before = records.environment(torch="2.13.0", threads=4)
+    run = records.stored(tmp_path, records.cell([0.1]), before)
+    approve(tmp_path, run, "main", "a")
+    with pytest.raises(Incomparable) as caught:
+        find(tmp_path, "main", HERE)
+    assert str(caught.value) == (
+        "baseline 'main' is approved for other machines or software only; what differs from the nearest, run "
+        f"{run.info.run} on Test CPU: torch: 2.13.0 → 2.14.1; threads: 4 → 2. Approve a baseline for this stack with "
+        "`ampmark baseline approve latest --name main --reason TEXT`, or measure on the old one."
+    )
+
+
+def test_of_several_baselines_for_others_the_nearest_of_the_name_is_told(tmp_path: Path) -> None:
+    for name, fields in (
+        ("main", {"device_name": "Other CPU", "python": "3.11.0"}),
+        ("main", {"python": "3.13.0"}),
+        ("nightly", {"python": "3.12.0", "os": "Linux 7"}),
+        ("main", {"os": "Linux 5", "cpu": "Other CPU"}),
+    ):
+        approve(tmp_path, records.stored(tmp_path, records.cell([0.1]), records.environment(**fields)), name, "a")
+    with pytest.raises(Incomparable, match=r"on Test CPU: python: 3\.13\.0 → 3\.12\.0\. Approve"):
+        find(tmp_path, "main", HERE)
+
+
+# --- what weakens a baseline ----------------------------------------------------------------------------------------
+
+LOAD, STEAL = Caution("foreign_load", "somebody else"), Caution("cpu_steal", "another guest")
+
+
+def _weaknesses(*trials: TrialRecord) -> tuple[str, ...]:
+    return weaknesses(records.run(trials))
+
+
+def test_three_quiet_processes_a_cell_weaken_nothing() -> None:
+    assert _weaknesses(*records.cell([0.1] * 3), *records.cell([0.1] * 5, "lstm")) == ()
+    # Seeds are processes as well.
+    assert _weaknesses(*(records.record(spec=records.spec(seed=seed)) for seed in range(3))) == ()
+
+
+def test_cells_with_fewer_than_three_processes_are_counted() -> None:
+    said = (
+        "2 cells have fewer than 3 processes, so without --anchor their times will always be inconclusive; "
+        "run with --repeats 5."
+    )
+    few = [*records.cell([0.1] * 2), *records.cell([0.1], "lstm")]
+    assert _weaknesses(*few, *records.cell([0.1] * 3, "bert")) == (said,)
+    assert _weaknesses(*records.cell([0.1] * 2)) == (
+        "1 cell has fewer than 3 processes, so without --anchor its time will always be inconclusive; "
+        "run with --repeats 5.",
+    )
+
+
+def test_only_processes_that_were_timed_count() -> None:
+    crashed = records.record(Outcome.CRASHED, spec=records.spec(repeat=2))
+    assert len(_weaknesses(*records.cell([0.1] * 2), crashed)) == 1
+    # A cell without numbers, and one that is never timed, have no time to decide.
+    unsupported = records.record(Outcome.UNSUPPORTED, spec=records.spec("gpt", "fp8"))
+    untimed = records.record(spec=records.spec("gpt", "bf16", deterministic=True))
+    assert _weaknesses(*records.cell([0.1] * 3), unsupported, untimed) == ()
+
+
+def test_disturbed_trials_are_counted_and_what_disturbed_them_is_named() -> None:
+    trials = records.cell([0.1] * 4)
+    trials[1] = replace(trials[1], cautions=(LOAD,))
+    trials[3] = replace(trials[3], cautions=(STEAL, LOAD))
+    assert _weaknesses(*trials) == (
+        "2 of 4 trials were disturbed (foreign_load, cpu_steal); verdicts that rest on them will be inconclusive, "
+        "so approve a run of a quiet machine.",
+    )
+
+
+def test_a_caution_that_does_not_speak_of_the_machine_is_no_disturbance() -> None:
+    compiled = Caution("compiled_in_window", "torch.compile compiled after the warm-up")
+    assert _weaknesses(*records.cell([0.1] * 3, cautions=(compiled,))) == ()
+
+
+def test_a_weak_run_has_a_sentence_for_each_weakness() -> None:
+    few, disturbed = _weaknesses(records.record(cautions=(STEAL,)))
+    assert few.startswith("1 cell has fewer than 3 processes")
+    assert disturbed.startswith("1 of 1 trials were disturbed (cpu_steal)")
+
+
+# --- what is damaged ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "main"}'])
 def test_a_damaged_approval_is_refused_by_name(tmp_path: Path, text: str) -> None:
     approve(tmp_path, _stored(tmp_path), "main", "a")
-    path = find(tmp_path, "main", HERE.fingerprint)[1].folder.parent / "baseline.json"
+    path = find(tmp_path, "main", HERE)[1].folder.parent / "baseline.json"
     path.write_text(text, encoding="utf-8")
-    for call in (lambda: find(tmp_path, "main", HERE.fingerprint), lambda: list_approvals(tmp_path)):
+    for call in (lambda: find(tmp_path, "main", HERE), lambda: list_approvals(tmp_path)):
         with pytest.raises(DamagedResults) as caught:
             call()
         assert str(caught.value).startswith(f"{path} is damaged (")
@@ -143,10 +230,10 @@ def test_a_damaged_approval_is_refused_by_name(tmp_path: Path, text: str) -> Non
 
 def test_a_baseline_whose_numbers_were_changed_is_refused(tmp_path: Path) -> None:
     approve(tmp_path, _stored(tmp_path), "main", "a")
-    path = find(tmp_path, "main", HERE.fingerprint)[1].folder / "trials.parquet"
+    path = find(tmp_path, "main", HERE)[1].folder / "trials.parquet"
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(DamagedResults, match="is not the file that was sealed"):
-        find(tmp_path, "main", HERE.fingerprint)
+        find(tmp_path, "main", HERE)
 
 
 def test_a_file_where_the_baselines_should_be_is_refused(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ SLOWER = Finding(
     operators=(
         OperatorGrowth("aten::mm", 0.0401, 0.0442, 12.0, 13.0),
         OperatorGrowth("aten::_to_copy", 0.0, 0.0005, 0.0, 30.0),
+        OperatorGrowth("aten::copy_", 0.0002, 0.0006, None, 4.0),
     ),
     notes=("the workload's source file is not the one that the base was measured with",),
 )
@@ -73,6 +74,8 @@ def test_a_regression_is_explained_with_every_number_of_its_rule() -> None:
         "change ≥ 2.0% or ≤ -1.96% (yes)",
         "  slower operator: aten::mm, 40.1 ms → 44.2 ms of its own a step (4.1 ms more), 12 → 13 calls",
         "  slower operator: aten::_to_copy, 0 ms → 0.5 ms of its own a step (0.5 ms more), 0 → 30 calls",
+        "  slower operator: aten::copy_, at most 0.2 ms → 0.6 ms of its own a step (at least 0.4 ms more), "
+        "unknown → 4 calls",
         "  the workload's source file is not the one that the base was measured with",
     ]
 
@@ -173,6 +176,32 @@ def test_exact_quantities_are_shown_to_the_last_digit() -> None:
         "peak_allocated_bytes: regressed",
         "  test: equality under equal seeds",
         "  base 1073741824, candidate 1073741825",
+    ]
+
+
+def test_bytes_that_vary_are_shown_to_the_last_digit() -> None:
+    varying = Finding(
+        "gpt",
+        "bf16",
+        "peak_allocated_bytes",
+        Verdict.INCONCLUSIVE,
+        MetricClass.COUNT,
+        base=1_073_741_824.5,
+        candidate=1_073_742_336.0,
+        p=1.0,
+        test="permutation of processes",
+        values_base=(1_073_741_824.0, 1_073_741_825.0),
+        values_candidate=(1_073_742_336.0,),
+        processes_base=2,
+        processes_candidate=1,
+        reasons=("why",),
+    )
+    assert _lines(varying) == [
+        "peak_allocated_bytes: inconclusive",
+        "  why",
+        "  test: permutation of processes",
+        "  base      (2): 1073741824  1073741825",
+        "  candidate (1): 1073742336",
     ]
 
 

@@ -104,7 +104,7 @@ FULL = Finding(
     look=2,
     reasons=("because",),
     notes=("by the way",),
-    operators=(OperatorGrowth("aten::mm", 0.05, 0.06, 4.0, 5.0),),
+    operators=(OperatorGrowth("aten::mm", 0.05, 0.06, 4.0, 5.0), OperatorGrowth("aten::add", 0.01, 0.02, None, 3.0)),
 )
 
 

@@ -14,7 +14,7 @@ import pytest
 import records
 
 from suite.companions import AnchorNote, anchor_folder, topup_folder, write_note
-from suite.errors import NoBaseline, UsageError
+from suite.errors import Incomparable, NoBaseline, UsageError
 from suite.judge.baseline import approve, find
 from suite.judge.calibration import Calibration, CellCalibration, freeze
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
@@ -85,6 +85,13 @@ def test_without_an_approved_baseline_there_is_no_verdict(tmp_path: Path) -> Non
         judge(candidate, tmp_path, "main")
 
 
+def test_a_baseline_of_another_stack_is_not_compared_and_what_differs_is_said(tmp_path: Path) -> None:
+    other = records.stored(tmp_path, _cell(STEADY), records.environment(torch="2.13.0"))
+    approve(tmp_path, other, "main", "trusted")
+    with pytest.raises(Incomparable, match=r"torch: 2\.13\.0 → 2\.14\.1"):
+        judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
+
+
 def _digests(folder: Path) -> Mapping[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -104,15 +111,20 @@ def test_no_verdict_ever_moves_the_baseline(tmp_path: Path, factor: float) -> No
 # --- what weakens it ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("days", "stale"), [(0, False), (89, False), (91, True), (400, True)])
-def test_a_baseline_of_more_than_ninety_days_is_said_to_have_grown_old(tmp_path: Path, days: int, stale: bool) -> None:
-    _approved(tmp_path, _cell(STEADY))
-    (path,) = (tmp_path / "baselines").glob("*/*/*/run.json")
+def _grown_old(results: Path, days: int) -> None:
+    """The one baseline was measured so many days ago."""
+    (path,) = (results / "baselines").glob("*/*/*/run.json")
     measured = datetime.now(UTC) - timedelta(days=days, hours=1)
     path.write_text(
         json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"created_at": measured.isoformat()}),
         encoding="utf-8",
     )
+
+
+@pytest.mark.parametrize(("days", "stale"), [(0, False), (89, False), (91, True), (400, True)])
+def test_a_baseline_of_more_than_ninety_days_is_said_to_have_grown_old(tmp_path: Path, days: int, stale: bool) -> None:
+    _approved(tmp_path, _cell(STEADY))
+    _grown_old(tmp_path, days)
     verdicts = judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
     said = (
         f"baseline 'main' was measured {days} days ago; run its code again with --anchor, or approve a newer "
@@ -120,6 +132,27 @@ def test_a_baseline_of_more_than_ninety_days_is_said_to_have_grown_old(tmp_path:
     )
     assert verdicts.warnings == ((said,) if stale else ())
     assert _finding(verdicts).verdict == Verdict.UNCHANGED
+
+
+@pytest.mark.parametrize(("blocks", "before"), [(5, 0), (2, 1)])
+def test_who_ran_the_anchor_of_an_old_baseline_is_not_told_to_run_it(tmp_path: Path, blocks: int, before: int) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    _grown_old(tmp_path, 91)
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, STEADY[:blocks], base)
+    warnings = judge(candidate, tmp_path, "main").warnings
+    assert warnings[before:] == (
+        "baseline 'main' was measured 91 days ago; approve a newer run with `ampmark baseline approve`",
+    )
+
+
+def test_who_ran_the_anchor_of_another_baseline_than_the_old_one_is_told_to_run_its(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    _grown_old(tmp_path, 91)
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, STEADY, base, name="other")
+    (said,) = judge(candidate, tmp_path, "main").warnings
+    assert "run its code again with --anchor, or approve" in said
 
 
 # --- the anchor -----------------------------------------------------------------------------------------------------
@@ -320,11 +353,12 @@ def test_what_fails_tonight_on_both_sides_is_a_failure_for_the_baseline_did_not(
 
 
 def test_overflows_of_a_later_look_are_an_alarm_although_an_earlier_one_had_none(tmp_path: Path) -> None:
-    _approved(tmp_path, _cell(UNSTEADY))
-    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.01)))
+    """None in 10 processes, then one in each of 20: by chance alone the base would be spared once in 565 times."""
+    _approved(tmp_path, _cell(UNSTEADY, precision="fp16-dynamic"))
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.01), precision="fp16-dynamic"))
     more = [
         replace(trial, steps=records.trace(trial.steps.seconds[0], overflow_steps=[3]))
-        for trial in _cell(UNSTEADY, first=5)
+        for trial in _cell([*UNSTEADY] * 4, precision="fp16-dynamic", first=5)
         if trial.steps is not None
     ]
     records.stored(topup_folder(candidate.folder), more)
@@ -381,4 +415,39 @@ def test_the_baseline_of_the_name_and_no_other_is_meant(tmp_path: Path) -> None:
     assert _finding(judge(candidate, tmp_path, "main")).verdict == Verdict.UNCHANGED
     verdicts = judge(candidate, tmp_path, "v1.0")
     assert (_finding(verdicts).verdict, verdicts.base_run) == (Verdict.IMPROVED, old.info.run)
-    assert find(tmp_path, "v1.0", FINGERPRINT)[0].run == old.info.run
+    assert find(tmp_path, "v1.0", records.environment())[0].run == old.info.run
+
+
+def test_a_cell_whose_anchor_failed_is_never_an_alarm_beside_others_that_have_one(tmp_path: Path) -> None:
+    """The machine is 5 % slower tonight, and so is gpt's anchor; bert's did not run."""
+    base = _approved(tmp_path, [*_cell(STEADY), *_cell(STEADY, "bert")])
+    slow = _scaled(STEADY, 1.05)
+    candidate = records.stored(tmp_path, [*_cell(slow), *_cell(slow, "bert")])
+    _blocks(candidate, slow, base)
+    verdicts = judge(candidate, tmp_path, "main")
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+    found = _finding(verdicts, "bert")
+    assert (found.verdict, found.test) == (Verdict.INCONCLUSIVE, "Welch")
+    assert found.reasons == (
+        "its anchor has fewer than 3 blocks, so it is compared with the stored baseline of another time",
+    )
+
+
+def test_why_the_anchor_of_a_top_up_broke_is_said(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(UNSTEADY))
+    _blocks(candidate, UNSTEADY, base)
+    more = records.stored(topup_folder(candidate.folder), _cell(UNSTEADY, first=5))
+    _blocks(more, [], base, reason="it broke")
+    assert judge(candidate, tmp_path, "main").warnings == ("the anchor has 5 blocks: it broke",)
+
+
+def test_what_a_look_decided_stays_where_a_later_trial_of_the_cell_fails(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(UNSTEADY, rss=600))
+    timed_out = records.record(Outcome.TIMED_OUT, reason="60 s.", spec=records.spec(repeat=5))
+    records.stored(topup_folder(candidate.folder), [*_cell(UNSTEADY[1:], first=6, rss=600), timed_out])
+    verdicts = judge(candidate, tmp_path, "main", topping_up=True)
+    assert _finding(verdicts, metric="peak_rss_bytes").verdict == Verdict.REGRESSED
+    assert _finding(verdicts, metric="outcome").verdict in (Verdict.FAILED, Verdict.NOT_MEASURED)
+    assert verdicts.exit_status(frozenset({"regressed"})) == 1

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from suite.errors import DamagedResults, UnwritableResults, UsageError
-from suite.judge.history import Acknowledgement, State, Trend, acknowledge, acknowledgements, trend_of
+from suite.judge.history import Acknowledgement, State, Trend, acknowledge, acknowledgements, exit_status, trend_of
 from suite.judge.nights import Night, Series
 
 SLOWER = 0.1
@@ -467,3 +467,63 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "acknowledged.jsonl").mkdir()
     with pytest.raises(UnwritableResults):
         acknowledge(tmp_path, REGRESSED, trend_of(REGRESSED), "why not")
+
+
+# --- the edge cases of a nightly job ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("improved", [8, 10, 12, 14, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_regression_back_to_the_level_before_an_improvement_is_one_however_short_that_was(
+    improved: int, seed: int
+) -> None:
+    trend = trend_of(_series((0.0, 30), (-0.05, improved), (0.0, 5), seed=seed))
+    assert trend.state == State.REGRESSED
+    assert trend.change == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_regression_that_began_in_the_last_nights_with_an_anchor_is_not_lost_with_them(before: int) -> None:
+    series = _with_nights(_series((0.0, 30), (SLOWER, 10)), anchor=dict.fromkeys(range(30 + before, 40)))
+    trend = trend_of(series)
+    assert trend.state == State.SUSPECT
+    assert trend.last_run in ("run-30", "run-31")
+
+
+def test_a_cell_that_the_newest_runs_planned_and_have_no_time_of_is_not_steady() -> None:
+    series = replace(_series((0.0, 30)), without_numbers=("run-30", "run-31"))
+    trend = trend_of(series)
+    assert trend.state == State.WITHOUT_NUMBERS
+    assert trend.reasons == (
+        "2 runs have no time of it, the first run-30",
+        "the last that has one was steady",
+    )
+    assert exit_status([trend], frozenset()) == 4
+
+
+def test_a_regression_does_not_end_because_the_cell_fails_now() -> None:
+    trend = trend_of(replace(_series((0.0, 30), (SLOWER, 4)), without_numbers=("run-34",)))
+    assert trend.state == State.REGRESSED
+
+
+def test_a_series_that_is_run_no_more_says_so_and_asks_for_nothing() -> None:
+    trend = trend_of(replace(_series((0.0, 30), (SLOWER, 1)), ended=True))
+    assert (trend.state, trend.worth_a_run) == (State.SUSPECT, False)
+    assert trend.reasons[-1] == "not run since run-30"
+
+
+@pytest.mark.parametrize(
+    ("state", "anchored", "default", "strict"),
+    [
+        (State.STEADY, True, 0, 0),
+        (State.REGRESSED, True, 1, 1),
+        (State.SUSPECT, False, 0, 3),
+        (State.DRIFTING, True, 1, 1),
+        (State.DRIFTING, False, 0, 3),
+        (State.WITHOUT_NUMBERS, True, 4, 4),
+    ],
+)
+def test_what_fails_is_what_somebody_must_look_at(state: State, anchored: bool, default: int, strict: int) -> None:
+    trends = [Trend("gpt", "bf16", state, 30, anchored), Trend("gpt", "fp32", State.STEADY, 30, anchored)]
+    assert exit_status(trends, frozenset({"regressed"})) == default
+    assert exit_status(trends, frozenset({"regressed", "inconclusive"})) == strict

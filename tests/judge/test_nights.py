@@ -188,6 +188,17 @@ def test_a_note_of_an_anchor_that_failed_at_once_is_no_anchor(tmp_path: Path) ->
     assert _only(tmp_path).anchor is None
 
 
+@pytest.mark.parametrize(("blocks", "known"), [(2, False), (3, True)])
+def test_an_anchor_that_broke_counts_where_it_has_as_many_blocks_as_the_gate_asks_for(
+    tmp_path: Path, blocks: int, known: bool
+) -> None:
+    run = _night(tmp_path, 0.1)
+    write_note(run.folder, AnchorNote("main", "the-base", reason="it broke"))
+    for _ in range(blocks):
+        records.stored(anchor_folder(run.folder), records.cell([0.2]))
+    assert (_only(tmp_path).anchor is not None) == known
+
+
 # --- files that are older, or damaged -------------------------------------------------------------------------------
 
 
@@ -206,3 +217,22 @@ def test_a_night_whose_numbers_were_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(DamagedResults, match="is not the file that was sealed"):
         series_of(tmp_path, NOTHING_FROZEN)
+
+
+# --- what came after the last night ----------------------------------------------------------------------------------
+
+
+def test_runs_that_planned_a_cell_and_have_no_time_of_it_are_named(tmp_path: Path) -> None:
+    _night(tmp_path, 0.1)
+    crashed = records.stored(tmp_path, [records.record(Outcome.CRASHED, reason="it broke.")])
+    (series,) = series_of(tmp_path, Calibration())
+    assert (series.without_numbers, series.ended) == ((crashed.info.run,), False)
+
+
+@pytest.mark.parametrize(("runs", "ended"), [(2, False), (3, True)])
+def test_a_cell_that_several_runs_did_not_plan_has_ended(tmp_path: Path, runs: int, ended: bool) -> None:
+    _night(tmp_path, 0.1)
+    for _ in range(runs):
+        records.stored(tmp_path, records.cell([0.1], "bert"))
+    series = next(found for found in series_of(tmp_path, Calibration()) if found.workload == "gpt")
+    assert (series.without_numbers, series.ended) == ((), ended)

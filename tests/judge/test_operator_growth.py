@@ -62,9 +62,41 @@ def test_growth_that_is_noise_beside_the_one_that_matters_is_not_named() -> None
     assert _named(_side(BASE), _side(noisy)) == ["aten::mm"]
 
 
-def test_a_new_operator_has_grown_from_nothing() -> None:
-    (found,) = growth(_side(BASE), _side(BASE | {"aten::_to_copy": (7.0, 30)}))
+def test_a_new_operator_has_grown_from_nothing_where_every_operator_has_a_name() -> None:
+    base: Profile = {"aten::mm": (60.0, 12)}
+    (found,) = growth(_side(base), _side(base | {"aten::_to_copy": (7.0, 30)}))
     assert found == OperatorGrowth("aten::_to_copy", 0.0, 0.007, 0.0, 30)
+
+
+def test_of_an_operator_that_the_base_does_not_name_the_least_growth_counts() -> None:
+    # It may have been all of the base's rest of 5 ms, in any number of calls.
+    (found,) = growth(_side(BASE), _side(BASE | {"aten::_to_copy": (7.0, 30)}))
+    assert found == OperatorGrowth("aten::_to_copy", 0.005, 0.007, None, 30)
+
+
+def test_an_operator_that_only_crossed_the_cut_is_not_named() -> None:
+    crossed = BASE | {"aten::copy_": (1.5, 30), "(other)": (3.5, 60), "aten::mm": (70.0, 12)}
+    assert _named(_side(BASE), _side(crossed)) == ["aten::mm"]
+
+
+def test_calls_that_are_not_known_are_no_more_calls() -> None:
+    grown = BASE | {"aten::copy_": (9.0, 30), "aten::mm": (70.0, 12), "aten::add": (22.0, 41)}
+    assert _named(_side(BASE), _side(grown)) == ["aten::add", "aten::mm", "aten::copy_"]
+
+
+def test_an_operator_near_the_cut_is_known_where_most_processes_name_it() -> None:
+    named = BASE | {"aten::copy_": (1.0, 30), "(other)": (4.0, 60)}
+    grown = BASE | {"aten::copy_": (20.0, 400)}
+    (most,) = growth(_side(named, BASE, named), _side(grown, grown, BASE))
+    # Of 1, 1 and at most 5 ms the median is 1; of 20, 20 and at least 0 it is 20.
+    assert most == OperatorGrowth("aten::copy_", 0.001, 0.020, 30, 400)
+    (few,) = growth(_side(BASE, BASE, named), _side(grown, grown, BASE))
+    assert few == OperatorGrowth("aten::copy_", 0.005, 0.020, None, 400)
+
+
+def test_an_operator_that_one_process_alone_names_has_not_grown() -> None:
+    grown = BASE | {"aten::mm": (90.0, 12)}
+    assert _named(_side(BASE, BASE, BASE), _side(grown, grown, grown | {"cudaMalloc": (500.0, 1)})) == ["aten::mm"]
 
 
 def test_an_operator_that_is_gone_or_faster_is_not_named() -> None:

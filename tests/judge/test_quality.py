@@ -32,6 +32,7 @@ def _side(
     metric: str = "perplexity",
     *,
     higher_is_better: bool = False,
+    guess: float | None = None,
 ) -> pd.DataFrame:
     """One row per process; seeds count from 0."""
     rows = {
@@ -39,6 +40,8 @@ def _side(
         "quality": list(values),
         "quality_metric": [metric] * len(values),
         "quality_higher_is_better": [higher_is_better] * len(values),
+        "quality_baseline": [guess] * len(values),
+        "quality_baseline_name": ["unigram entropy"] * len(values),
     }
     return pd.DataFrame({name: pd.Series(column, dtype=TRIAL_COLUMNS[name]) for name, column in rows.items()})
 
@@ -195,7 +198,7 @@ def test_processes_of_one_seed_are_one_value_their_mean() -> None:
             Verdict.NOT_MEASURED,
             "no common seeds: the base has 0, 1, 2, 3, 4, the candidate 5, 6, 7, 8, 9",
         ),
-        (_side([math.nan] * 5), Verdict.NOT_MEASURED, "the candidate has no quality, the base has"),
+        (_side([math.nan] * 5), Verdict.INCOMPARABLE, "the candidate has no quality, the base has"),
     ],
     ids=["another metric", "no common seed", "no value"],
 )
@@ -324,3 +327,42 @@ def test_without_float32_there_is_nothing_to_be_better_than() -> None:
     assert against_fp32(records.run(trials)) == []
     alone = [records.record(spec=records.spec("gpt", "fp32", seed=seed)) for seed in range(5)]
     assert against_fp32(records.run(alone)) == []
+
+
+# --- training that came to nothing ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "higher", "verdict"),
+    [
+        (4.0, 9.0, False, Verdict.REGRESSED),
+        (4.0, 4.5, False, Verdict.REGRESSED),
+        (4.0, 4.49, False, Verdict.INCONCLUSIVE),
+        (4.4, 9.0, False, Verdict.INCONCLUSIVE),  # 2 % better than the guess may be luck
+        (4.8, 4.5, True, Verdict.REGRESSED),
+        (4.8, 4.6, True, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_one_seed_is_enough_where_the_model_learned_and_now_only_guesses(
+    before: float, after: float, higher: bool, verdict: Verdict
+) -> None:
+    found = _judge(
+        _side([before], guess=4.5, higher_is_better=higher), _side([after], guess=4.5, higher_is_better=higher)
+    )
+    assert found.verdict == verdict
+    if verdict is Verdict.REGRESSED:
+        assert found.reasons == (
+            f"{before:g} became {after:g}, no better than unigram entropy (4.5), which does not see its input",
+        )
+
+
+def test_of_several_seeds_one_that_only_guesses_is_enough() -> None:
+    base, candidate = _side([4.0, 4.1, 4.0], guess=4.5), _side([4.0, 7.0, 4.1], guess=4.5)
+    found = _judge(base, candidate)
+    assert (found.verdict, found.test) == (Verdict.REGRESSED, "better than an input-blind predictor")
+    assert found.reasons[0].startswith("4.1 became 7, ")
+
+
+def test_a_quality_that_vanished_is_as_loud_as_a_cell_that_did() -> None:
+    found = _judge(_side([4.0]), _side([]))
+    assert (found.verdict, found.reasons) == (Verdict.INCOMPARABLE, ("the candidate has no quality, the base has",))

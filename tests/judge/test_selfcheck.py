@@ -99,10 +99,11 @@ def test_overflows_of_the_same_seed_on_one_side_only_are_an_alarm() -> None:
 
 def test_what_was_disturbed_is_named_and_is_no_alarm() -> None:
     trials = _cell(STEADY, [1.1 * s for s in STEADY])
-    trials[0] = replace(trials[0], cautions=(Caution("throttled", "cool it"),))
+    for place in range(6):
+        trials[place] = replace(trials[place], cautions=(Caution("cpu_throttled", "more quota"),))
     found = _only(trials)
     assert found.alarms == ()
-    assert found.reasons == ("throttled in 1 of 10 trials",)
+    assert found.reasons == ("cpu_throttled in 6 of 10 trials",)
 
 
 def test_a_cell_without_numbers_says_why() -> None:

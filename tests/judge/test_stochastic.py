@@ -238,13 +238,45 @@ def _cautions(*codes: str) -> str:
     return json.dumps([{"code": code, "message": "cool it"} for code in codes])
 
 
-@pytest.mark.parametrize("factor", [1.0, 1.1, 0.9])
-def test_a_throttled_trial_makes_any_verdict_on_time_inconclusive(factor: float) -> None:
-    cautions = ["[]", _cautions("clock_throttled"), "[]", "[]", "[]"]
-    found = _judge((_side(STEADY), _side(_scaled(STEADY, factor), cautions=cautions)))
-    assert (found.verdict, found.reasons) == (Verdict.INCONCLUSIVE, ("clock_throttled in 1 of 10 trials",))
-    assert (found.runs_to_decide, found.operators) == (None, ())
+THROTTLED = ["[]", _cautions("clock_throttled"), "[]", "[]", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.0, Verdict.UNCHANGED), (1.1, Verdict.REGRESSED), (0.9, Verdict.IMPROVED)]
+)
+def test_a_verdict_stands_that_is_the_same_without_the_disturbed_trial(factor: float, verdict: Verdict) -> None:
+    found = _judge((_side(STEADY), _side(_scaled(STEADY, factor), cautions=THROTTLED)))
+    assert (found.verdict, found.reasons) == (verdict, ())
+    assert found.notes == ("clock_throttled in 1 of 10 trials; without them the verdict is the same",)
     assert found.change == pytest.approx(factor - 1)
+
+
+def test_a_verdict_that_rests_on_a_disturbed_trial_is_inconclusive() -> None:
+    """Without the third process nothing changed; and where three of five are left out, two are too few."""
+    hidden = _judge(
+        (_side(STEADY), _side([0.1, 0.1001, 0.2, 0.1, 0.1], cautions=["[]", "[]", THROTTLED[1], "[]", "[]"]))
+    )
+    assert (hidden.verdict, hidden.reasons) == (Verdict.INCONCLUSIVE, ("clock_throttled in 1 of 10 trials",))
+    assert (hidden.runs_to_decide, hidden.operators) == (None, ())
+    few = [THROTTLED[1]] * 3 + ["[]"] * 2
+    slower = _judge((_side(STEADY), _side(_scaled(STEADY, 1.1), cautions=few)))
+    assert (slower.verdict, slower.reasons) == (Verdict.INCONCLUSIVE, ("clock_throttled in 3 of 10 trials",))
+
+
+def test_where_neither_view_decides_it_is_for_want_of_processes_and_more_would_help() -> None:
+    found = _judge((_side(NOISY), _side(NOISY, cautions=THROTTLED)))
+    assert (found.verdict, found.reasons) == (Verdict.INCONCLUSIVE, ())
+    assert found.runs_to_decide is not None
+
+
+def test_a_caution_that_is_the_codes_own_doing_hides_no_regression() -> None:
+    found = _judge((_side(STEADY), _side(_scaled(STEADY, 1.5), cautions=[_cautions("compiled_in_window")] * 5)))
+    assert (found.verdict, found.reasons, found.notes) == (Verdict.REGRESSED, (), ())
+
+
+def test_a_pair_of_blocks_is_left_out_where_either_side_was_disturbed() -> None:
+    sides = _side(STEADY, cautions=THROTTLED), _side(_scaled(STEADY, 1.1), cautions=THROTTLED[::-1])
+    assert _judge(sides, paired=True).verdict == Verdict.REGRESSED  # three blocks are left
 
 
 def test_cautions_of_both_sides_are_counted_by_their_code() -> None:

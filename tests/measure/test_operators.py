@@ -17,7 +17,6 @@ from trials import CPU, SETUP, SPEC, bench
 from suite.measure import precision as modes
 from suite.measure.operators import (
     LONGEST_NAME,
-    OTHER,
     ProfilingMeter,
     _Enough,
     operators_of_cpu,
@@ -28,7 +27,7 @@ from suite.measure.operators import (
 from suite.measure.precision import Precision
 from suite.measure.trial import Bench, run_trial
 from suite.readings import OperatorProfile, OperatorTime
-from suite.record import Outcome, TrialRecord
+from suite.record import OTHER_OPERATORS, Outcome, TrialRecord
 from suite.spec import Setup
 
 
@@ -140,21 +139,21 @@ def test_the_operators_beyond_99_percent_are_one_entry_and_the_sum_is_the_total(
     assert profile.operators == (
         OperatorTime("a", 1.0, 600.0),
         OperatorTime("b", 1.0, 392.0),
-        OperatorTime(OTHER, 2.0, 8.0),
+        OperatorTime(OTHER_OPERATORS, 2.0, 8.0),
     )
     assert profile.clock == "cuda"
 
 
 def test_the_operator_that_reaches_99_percent_is_kept() -> None:
     names = [one.name for one in summary(_steps({"a": 600.0, "b": 380.0, "c": 15.0, "d": 5.0}), "cpu").operators]
-    assert names == ["a", "b", "c", OTHER]
+    assert names == ["a", "b", "c", OTHER_OPERATORS]
 
 
 def test_forty_operators_are_kept_at_most() -> None:
     profile = summary(_steps({f"operator{number:02}": 1.0 for number in range(100)}), "cpu")
     assert len(profile.operators) == 41
     assert profile.operators[0].name == "operator00"
-    assert profile.operators[-1] == OperatorTime(OTHER, 60.0, 60.0)
+    assert profile.operators[-1] == OperatorTime(OTHER_OPERATORS, 60.0, 60.0)
 
 
 def test_without_any_event_there_is_no_operator() -> None:
@@ -278,7 +277,7 @@ def test_a_trial_has_the_profile_of_its_training_steps() -> None:
     assert calls["aten::addmm"] == 1.0
     assert calls["AddmmBackward0"] == 1.0
     assert calls["aten::_fused_sgd_"] == 1.0
-    seconds = [operator.self_seconds for operator in record.operators.operators if operator.name != OTHER]
+    seconds = [operator.self_seconds for operator in record.operators.operators if operator.name != OTHER_OPERATORS]
     assert seconds == sorted(seconds, reverse=True)
     assert min(seconds) > 0
 

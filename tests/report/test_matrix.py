@@ -18,7 +18,7 @@ from literal_runs import (
     stopped,
 )
 
-from suite.judge.findings import Finding, Verdict
+from suite.judge.findings import Finding, MetricClass, Verdict
 from suite.record import Outcome, TrialRecord
 from suite.report.cells import Grid
 from suite.report.matrix import MatrixCell, build_matrix
@@ -197,6 +197,21 @@ def test_verdicts_stand_in_their_cells_as_glyph_word_and_numbers(tmp_path: Path)
         ["▲ regressed step time +3.1 % [+2.2, +4.0]", "▲ regressed peak allocated memory +12.0 %"],
     ]
     assert [cell.tone for cell in cells] == ["warn", "bad"]
+
+
+def test_what_could_be_seen_of_a_quality_is_in_its_own_unit(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",))
+    undecided = Finding(
+        "gpt",
+        "fp32",
+        "quality (accuracy)",
+        Verdict.INCONCLUSIVE,
+        MetricClass.QUALITY,
+        change=0.01,
+        minimum_detectable=0.054,
+    )
+    (cell,) = matrix(tmp_path, plan, [measured(plan.trials[0])], (undecided,))
+    assert [j.text for j in cell.judgements] == ["0.0100 worse; only ≥ 0.0540 could be seen"]
 
 
 def test_utilisation_and_energy_have_a_line_where_they_are_known(tmp_path: Path) -> None:

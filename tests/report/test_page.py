@@ -24,6 +24,7 @@ from literal_runs import (
 )
 
 from suite.errors import UnwritableResults
+from suite.judge.findings import Finding, MetricClass, Verdict
 from suite.judge.gate import Terms, compare_runs
 from suite.readings import Ceiling, Hardware, HardwareState
 from suite.record import Outcome, TrialRecord
@@ -74,6 +75,20 @@ def test_the_page_is_well_formed_and_every_link_leads_somewhere(compared: tuple[
     targets = {href.removeprefix("#") for href in page.attributes("href") if href.startswith("#")}
     assert targets <= set(page.ids)
     assert {f"cell-{w}-{p}" for w in ("gpt", "lstm") for p in MODES} <= targets
+
+
+def test_a_machine_wide_shift_has_no_section_and_no_link_to_one(tmp_path: Path, read: Read) -> None:
+    run = everything(tmp_path)
+    why = "machine-wide shift: 8 of 12 cells are slower, by 4.0% to 6.0%"
+    shift = Finding(
+        "all", "all", "step_seconds", Verdict.REGRESSED, MetricClass.STOCHASTIC, change=0.05, reasons=(why,)
+    )
+    verdicts = compare_runs(run, run)
+    page = read(page_html(run, replace(verdicts, findings=(shift, *verdicts.findings))))
+    targets = {href.removeprefix("#") for href in page.attributes("href") if href.startswith("#")}
+    assert targets <= set(page.ids)
+    assert "all × all step time ▲ regressed" in page.words
+    assert f"M{why[1:]}." in page.words
 
 
 def test_nothing_is_fetched_and_nothing_runs(compared: tuple[Run, str], read: Read) -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
+from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict, Verdicts
 from suite.report.regressions import alarm_sentence, finding_rows, thresholds, worst_first
 
 SLOWER = Finding(
@@ -36,6 +37,15 @@ BYTES = Finding(
 )
 STEPS = Finding("gpt", "fp16-dynamic", "overflow_steps", Verdict.IMPROVED, MetricClass.EXACT, base=4.0, candidate=2.0)
 GONE = Finding("bert", "bf16", "outcome", Verdict.FAILED, reasons=("out of memory: no", "before: ok"))
+TOGETHER = Finding(
+    "all",
+    "all",
+    "step_seconds",
+    Verdict.REGRESSED,
+    MetricClass.STOCHASTIC,
+    change=0.05,
+    reasons=("machine-wide shift: 8 of 20 cells are slower, by 4.0% to 6.0%", "the machine, or code"),
+)
 
 
 def verdicts(findings: Sequence[Finding]) -> Verdicts:
@@ -60,6 +70,16 @@ def test_a_finding_reads_like_this() -> None:
     assert (row.p_adjusted, row.processes, row.runs, row.why) == ("0.0004", "5 against 4", "–", "")
 
 
+def test_operators_that_grew_are_named_and_one_that_the_base_does_not_name_by_its_least_growth() -> None:
+    operators = (
+        OperatorGrowth("aten::mm", 0.04, 0.05, 4.0, 4.0),
+        OperatorGrowth("aten::copy_", 0.002, 0.005, None, 8.0),
+    )
+    (row,) = finding_rows([replace(SLOWER, operators=operators)])
+    said = "operators whose own time grew most: aten::mm +10.0 ms, aten::copy_ at least +3.00 ms"
+    assert row.why.replace("\u00a0", " ") == said
+
+
 def test_exact_metrics_have_no_interval_and_say_so() -> None:
     rows = finding_rows([BYTES, STEPS, GONE, MUCH_SLOWER])
     assert [row.change.replace("\u00a0", " ") for row in rows] == [
@@ -77,6 +97,15 @@ def test_the_sentence_counts_what_got_worse() -> None:
     assert alarm_sentence(verdicts([SLOWER])) == "1 finding in 1 cell got worse."
     assert alarm_sentence(verdicts([STEPS])) == "Nothing regressed."
     assert alarm_sentence(verdicts([UNDECIDED])).startswith("Nothing regressed. 1 could not be decided")
+
+
+def test_cells_that_moved_together_are_said_as_that_and_lead_to_no_cell() -> None:
+    said = "Machine-wide shift: 8 of 20 cells are slower, by 4.0% to 6.0%."
+    assert alarm_sentence(verdicts([TOGETHER])) == said
+    assert alarm_sentence(verdicts([TOGETHER, SLOWER, BYTES])) == f"{said} 2 findings in 1 cell got worse."
+    faster = replace(TOGETHER, verdict=Verdict.IMPROVED)
+    assert alarm_sentence(verdicts([faster, SLOWER])) == "1 finding in 1 cell got worse."
+    assert [row.anchor for row in finding_rows([TOGETHER, SLOWER])] == [None, "cell-gpt-bf16"]
 
 
 def test_thresholds_are_stated() -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, adjusted, change_points, confirmed, worth_a_run
+from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, adjusted, change_points, drift, worth_a_run
+from suite.judge.levels import standing
 from suite.judge.stochastic import STEP_TIME
 from tools.detectors import Nights, Values
 from tools.detectors.changes import CHANGE_NIGHT
@@ -26,6 +27,8 @@ class _State:
     nights: tuple[int, ...] = ()
     alarmed: tuple[int, ...] = ()
     fresh_runs: int = 0
+    drifting: bool = False
+    """Whether a drift was alarmed: beside an anchor one is the code's. Without one it is only said."""
 
     def with_run(self, value: float, anchor: float, night: int) -> _State:
         return replace(
@@ -82,10 +85,15 @@ class Follower:
     def _judged(self, state: _State) -> _State:
         if len(state.values) < FEWEST:
             return state
-        point = confirmed(self._series(state), STEP_TIME.delta)
-        if point is None or state.nights[point.index] in state.alarmed:
-            return state
-        return replace(state, alarmed=(*state.alarmed, state.nights[point.index]))
+        series = self._series(state)
+        now = standing(series, STEP_TIME.delta, [True] * len(series))
+        if now.confirmed and now.point is not None:
+            night = state.nights[now.point.index]
+            return state if night in state.alarmed else replace(state, alarmed=(*state.alarmed, night))
+        slow = drift(series, STEP_TIME.delta) if self.anchored and not state.drifting else None
+        if slow is not None and slow.change > 0:
+            return replace(state, alarmed=(*state.alarmed, state.nights[-1]), drifting=True)
+        return state
 
 
 def _unwatched(nights: Nights) -> _State:
