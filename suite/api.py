@@ -142,7 +142,7 @@ def compare(base: Run, candidate: Run) -> Verdicts:
     Raises:
         Incomparable: the runs are from different machines or stacks.
     """
-    from suite.judge.gate import Terms, compare_runs
+    from suite.judge.comparison import Terms, compare_runs
 
     command = f"ampmark compare {base.info.run} {candidate.info.run}"
     return compare_runs(base, candidate, Terms(reproduce=command))
@@ -161,7 +161,7 @@ def gate(
         Incomparable: it is approved for another machine or other software only.
         UnwritableResults: `verdict.json` cannot be written.
     """
-    from suite.judge.gated import judge
+    from suite.judge.gate import judge
     from suite.judge.verdict_file import write_verdicts
 
     home = home or Home.choose()

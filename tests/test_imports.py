@@ -114,7 +114,7 @@ def test_the_map_names_every_room_and_module() -> None:
     assert modules <= set(re.findall(r"`([a-z_]+\.py)`", page))
 
 
-@pytest.mark.parametrize("module", ["suite.cli", "suite.judge.gate", "suite.judge.baseline", "suite.report"])
+@pytest.mark.parametrize("module", ["suite.cli", "suite.judge.comparison", "suite.judge.baseline", "suite.report"])
 def test_the_judging_half_never_loads_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -112,7 +112,7 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     """Look again with more processes where the number of processes is what is missing."""
     from suite.anchor import again
     from suite.companions import looks_of
-    from suite.judge.gated import MOST_LOOKS, undecided
+    from suite.judge.gate import MOST_LOOKS, undecided
     from suite.judge.verdict_file import write_verdicts
 
     with RunDisplay(quiet=quiet) as display:

@@ -6,7 +6,7 @@ import enum
 from collections import Counter
 from dataclasses import dataclass
 
-__all__ = ["ORDER", "Finding", "MetricClass", "OperatorGrowth", "PrecisionQuality", "Verdict", "Verdicts"]
+__all__ = ["ORDER", "Finding", "MetricClass", "OfCell", "OperatorGrowth", "PrecisionQuality", "Verdict", "Verdicts"]
 
 
 class Verdict(enum.StrEnum):
@@ -61,11 +61,22 @@ class OperatorGrowth:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One cell (workload × precision) and metric of the candidate against the base."""
+class OfCell:
+    """Something said of one cell."""
 
     workload: str
     precision: str
+
+    @property
+    def cell(self) -> str:
+        """`workload × precision`."""
+        return f"{self.workload} × {self.precision}"
+
+
+@dataclass(frozen=True)
+class Finding(OfCell):
+    """One cell (workload × precision) and metric of the candidate against the base."""
+
     metric: str
     verdict: Verdict
     metric_class: MetricClass = MetricClass.OUTCOME
@@ -78,7 +89,7 @@ class Finding:
     """98 % interval of the change."""
     low90: float | None = None
     high90: float | None = None
-    """90 % interval, which `unchanged` is read off."""
+    """90 % interval; with one look at the data `unchanged` can be read off it."""
     limit: float | None = None
     """The smallest change that matters: δ, or the margin of a quality."""
     p: float | None = None
@@ -110,18 +121,11 @@ class Finding:
     operators: tuple[OperatorGrowth, ...] = ()
     """Where a slower step got slower: the operators that grew most, the largest growth first."""
 
-    @property
-    def cell(self) -> str:
-        """`workload × precision`."""
-        return f"{self.workload} × {self.precision}"
-
 
 @dataclass(frozen=True)
-class PrecisionQuality:
+class PrecisionQuality(OfCell):
     """A precision's held-out quality against float32's, within one run and paired by seed. Never an alarm."""
 
-    workload: str
-    precision: str
     metric: str
     conclusion: str
     """`equivalent`, `worse`, `better`, or `undecided`."""
@@ -132,11 +136,6 @@ class PrecisionQuality:
     margin: float | None
     seeds: int
     reason: str | None = None
-
-    @property
-    def cell(self) -> str:
-        """`workload × precision`."""
-        return f"{self.workload} × {self.precision}"
 
 
 @dataclass(frozen=True)

@@ -1,160 +1,137 @@
-"""Candidate against base, cell by cell and metric by metric (docs/decisions/0004 and 0011 have the reasons).
-
-* step time, host memory: tests over processes (`stochastic.py`); quality: over seeds (`quality.py`).
-* allocated bytes, overflowing steps, digest of the losses: equality under equal seeds (`exact.py`, `counts.py`).
-* where a dynamic loss scale settles: `scale_shape.py`.
-* a trial that had numbers and has none now makes its cell `failed`, or `regressed` where it diverged; a cell that the
-  base measured and the candidate did not run is `incomparable`: it may hide a regression (`cells.py`).
-"""
+"""The gate: a run with all that was measured for its sake, against the approved baseline, look by look."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
-from suite.errors import Incomparable
-from suite.judge.calibration import Calibration
-from suite.judge.cells import Cell, Sides, cells_of, judged_part, measured, obstacles, rows_of
-from suite.judge.exact import judge_exact
+from suite.companions import anchor_of, looks_of, other_code, read_note, whole
+from suite.errors import UsageError
+from suite.judge.baseline import Approval, find
+from suite.judge.calibration import Calibration, calibration_for
+from suite.judge.cells import Cell
+from suite.judge.comparison import Terms, collapsed, compare_runs
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
-from suite.judge.quality import against_fp32, judge_quality
-from suite.judge.scale_shape import judge_scale_shape
-from suite.judge.shift import collapse
-from suite.judge.stats import FEWEST, Levels
-from suite.judge.stochastic import HOST_MEMORY, STEP_TIME, judge_family
+from suite.judge.stats import FEWEST
 from suite.store import Run
 
-__all__ = ["Terms", "collapsed", "compare_runs"]
+__all__ = ["MOST_LOOKS", "judge", "undecided"]
 
-_NOT_TIMED = "deterministic trials are not timed"
-_NO_ANCHOR = f"its anchor has fewer than {FEWEST} blocks, so it is compared with the stored baseline of another time"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """On what terms two runs are compared."""
-
-    baseline: str | None = None
-    """Name of the approved baseline that the base is."""
-    anchor: Run | None = None
-    """The base's code run in turn with the candidate: times are then compared with it, block by block."""
-    looks: int = 1
-    """Among so many looks at the data the error rates are divided."""
-    calibration: Calibration = field(default_factory=Calibration)
-    collapsing: bool = True
-    """Whether many cells that moved together are one finding."""
-    warnings: tuple[str, ...] = ()
-    reproduce: str | None = None
+MOST_LOOKS = 3
+"""Looks at the data with `--top-up`: each has a third of the error rates (Bonferroni)."""
+_LASTING = (Verdict.REGRESSED, Verdict.FAILED, Verdict.CHANGED, Verdict.INCOMPARABLE)
+STALE_DAYS = 90
+"""A baseline that is older has probably seen another room temperature, another driver's mood, another code."""
 
 
-def compare_runs(base: Run, candidate: Run, terms: Terms = Terms()) -> Verdicts:
-    """Findings for every cell that either side planned, worst first.
+def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = False) -> Verdicts:
+    """Findings of the candidate against the baseline of this name.
 
     Raises:
-        Incomparable: the runs are from different machines or stacks; the message lists what differs.
+        NoBaseline: none is approved.
+        Incomparable: it is approved for another machine or other software only.
+        UsageError: the candidate was cut short.
     """
-    if base.info.fingerprint != candidate.info.fingerprint:
-        differences = base.info.environment.differences(candidate.info.environment)
-        raise Incomparable(
-            f"run {candidate.info.run} cannot be judged against {base.info.run}: {'; '.join(differences)}. "
-            "Compare runs of one machine and one software stack, or approve a baseline for this one."
+    if candidate.info.sealed_at is None:
+        raise UsageError(
+            f"run {candidate.info.run} was cut short and may hide a regression; "
+            f"complete it with `ampmark run --resume {candidate.info.run}` first."
         )
-    levels = Levels().split(terms.looks)
-    base, candidate = judged_part(base), judged_part(candidate)
-    cells = list(dict.fromkeys((*cells_of(base), *cells_of(candidate))))
-    stopped, comparable = _divided(base, candidate, cells)
-    findings = [*_times(comparable, levels, terms), *stopped, *_others(comparable, levels, terms)]
-    place = {cell: number for number, cell in enumerate(cells)}
-    found = Verdicts(
-        base_run=base.info.run,
-        candidate_run=candidate.info.run,
-        baseline=terms.baseline,
-        fingerprint=candidate.info.fingerprint,
-        device=candidate.info.environment.device_name,
-        alpha=levels.alpha,
-        false_discovery_rate=levels.q,
-        equivalence=levels.equivalence,
-        delta=STEP_TIME.delta,
-        findings=tuple(sorted(findings, key=lambda f: (ORDER[f.verdict], place[f.workload, f.precision]))),
-        anchored=terms.anchor is not None,
-        looks=terms.looks,
-        warnings=(*terms.warnings, *_cut_short(base, candidate)),
-        against_fp32=tuple(against_fp32(candidate, terms.calibration.margin_of)),
-        reproduce=terms.reproduce,
+    approval, stored = find(results, baseline, candidate.info.environment)
+    calibration = calibration_for(results, candidate.info.fingerprint)
+    looks = looks_of(candidate)
+    planned = MOST_LOOKS if topping_up or len(looks) > 1 else 1
+    verdicts = _look(approval, stored, looks[:1], calibration, planned)
+    for number in range(2, len(looks) + 1):
+        verdicts = _kept(verdicts, _look(approval, stored, looks[:number], calibration, planned), number)
+    verdicts = collapsed(verdicts)
+    command = f"ampmark gate {candidate.info.run} --baseline {baseline}"
+    return replace(verdicts, reproduce=command + " --top-up" * topping_up)
+
+
+def undecided(verdicts: Verdicts) -> list[Cell]:
+    """Cells that more processes could decide: undecided on time or memory, for no reason but their number."""
+    cells = (
+        (finding.workload, finding.precision)
+        for finding in verdicts.findings
+        if finding.verdict is Verdict.INCONCLUSIVE
+        and finding.metric_class is MetricClass.STOCHASTIC  # more processes of a seed say nothing of its quality
+        and finding.family is not None
+        and not finding.reasons
     )
-    return collapsed(found) if terms.collapsing else found
+    return list(dict.fromkeys(cells))
 
 
-def collapsed(verdicts: Verdicts) -> Verdicts:
-    """The same with a machine-wide shift as one finding, and a warning that names it."""
-    times = [finding for finding in verdicts.findings if finding.metric == STEP_TIME.name]
-    rest = [finding for finding in verdicts.findings if finding.metric != STEP_TIME.name]
-    found, shifted = collapse(times, anchored=verdicts.anchored)
-    if shifted is None:
-        return verdicts
-    findings = sorted([*found, *rest], key=lambda finding: ORDER[finding.verdict])
-    return replace(verdicts, findings=tuple(findings), warnings=(*verdicts.warnings, shifted))
+def _look(approval: Approval, stored: Run, looks: Sequence[Run], calibration: Calibration, planned: int) -> Verdicts:
+    candidate = whole(looks)
+    anchor, warnings = _anchor(approval, stored, looks)
+    setups = set(candidate.trials["setup_sha256"])
+    terms = Terms(
+        baseline=approval.name,
+        anchor=anchor,
+        looks=planned,
+        calibration=calibration.fitting(setups),
+        collapsing=False,  # once, of what all looks together have decided
+        warnings=(*warnings, *_stale(approval, stored, anchored=anchor is not None or bool(warnings))),
+    )
+    return compare_runs(stored, candidate, terms)
 
 
-def _cut_short(*runs: Run) -> list[str]:
-    return [f"run {run.info.run} was cut short and may hide something" for run in runs if run.info.sealed_at is None]
+def _anchor(approval: Approval, stored: Run, looks: Sequence[Run]) -> tuple[Run | None, tuple[str, ...]]:
+    """The anchor's processes, where there are enough and they are of this baseline's code; and why not, otherwise."""
+    note = read_note(looks[0].folder)
+    if note is None or note.baseline != approval.name:
+        return None, ()
+    if note.base_run != approval.run:
+        return None, (
+            f"the anchor was run {note.base_run}, which is no longer baseline {approval.name!r}; the stored one counts",
+        )
+    anchor = anchor_of(looks)
+    blocks = 0 if anchor is None else int(anchor.trials["repeat"].nunique())
+    why = tuple(f"the anchor has {blocks} blocks: {reason}" for reason in _broken_off(looks))
+    if anchor is None or blocks < FEWEST:
+        few = f"{blocks} anchor blocks are too few, at least {FEWEST} are needed; the stored baseline counts"
+        return None, (*why, few)
+    other = other_code(stored, anchor)
+    if other is not None:
+        return None, (*why, f"the anchor is not the baseline's code ({other}); the stored baseline counts")
+    return anchor, why
 
 
-def _divided(base: Run, candidate: Run, cells: list[Cell]) -> tuple[list[Finding], dict[Cell, Sides]]:
-    """Findings of the cells whose numbers cannot be compared, and the sides of those whose can."""
-    stopped: list[Finding] = []
-    comparable: dict[Cell, Sides] = {}
-    for cell in cells:
-        ours, theirs = rows_of(base, cell), rows_of(candidate, cell)
-        found = obstacles(cell, ours, theirs)
-        stopped += found
-        sides = measured(ours), measured(theirs)
-        if all(f.verdict is Verdict.NOT_MEASURED for f in found) and not any(side.empty for side in sides):
-            comparable[cell] = sides
-    return stopped, comparable
+def _broken_off(looks: Sequence[Run]) -> list[str]:
+    """Why an anchor of the run, or of a top-up, has fewer blocks than planned."""
+    notes = [read_note(look.folder) for look in looks]
+    return list(dict.fromkeys(note.reason for note in notes if note is not None and note.reason is not None))
 
 
-def _times(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[Finding]:
-    timed = {cell: sides for cell, sides in cells.items() if not any(side["deterministic"].any() for side in sides)}
-    untimed = [
-        Finding(*cell, STEP_TIME.name, Verdict.NOT_MEASURED, MetricClass.STOCHASTIC, reasons=(_NOT_TIMED,))
-        for cell in cells
-        if cell not in timed
-    ]
-    timed, paired = _beside_anchor(timed, terms.anchor)
-    found = judge_family(STEP_TIME, timed, levels, terms.calibration.estimator_of, paired=paired)
-    if terms.anchor is not None:
-        found = [finding if (finding.workload, finding.precision) in paired else _weaker(finding) for finding in found]
-    return [*found, *untimed]
+def _kept(before: Verdicts, now: Verdicts, look: int) -> Verdicts:
+    """What a test decided at an earlier look stays decided; of what is exact the worse of both looks counts."""
+    former = {(f.workload, f.precision, f.metric): f for f in before.findings}
+
+    def chosen(finding: Finding) -> Finding:
+        earlier = former.get((finding.workload, finding.precision, finding.metric))
+        if earlier is None:
+            return replace(finding, look=look)
+        if finding.metric_class is MetricClass.STOCHASTIC:
+            return earlier if earlier.verdict is not Verdict.INCONCLUSIVE else replace(finding, look=look)
+        return earlier if ORDER[earlier.verdict] < ORDER[finding.verdict] else replace(finding, look=look)
+
+    present = {(f.workload, f.precision, f.metric) for f in now.findings}
+    # A cell of which a later trial failed has no numbers in this look; what they said before is not forgotten.
+    gone = [f for key, f in former.items() if key not in present and f.verdict in _LASTING]
+    findings = sorted([*map(chosen, now.findings), *gone], key=lambda finding: ORDER[finding.verdict])
+    return replace(now, findings=tuple(findings))
 
 
-def _weaker(finding: Finding) -> Finding:
-    """Of a cell whose anchor failed: the machine may have moved since the stored baseline, so nothing is an alarm."""
-    if finding.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
-        finding = replace(finding, verdict=Verdict.INCONCLUSIVE, operators=())
-    if finding.verdict is Verdict.INCONCLUSIVE:
-        return replace(finding, reasons=(*finding.reasons, _NO_ANCHOR), runs_to_decide=None)
-    return replace(finding, notes=(*finding.notes, _NO_ANCHOR))
-
-
-def _beside_anchor(cells: Mapping[Cell, Sides], anchor: Run | None) -> tuple[dict[Cell, Sides], set[Cell]]:
-    """The sides with the anchor's processes as base, where it has enough of the cell, and which cells those are."""
-    found, paired = dict(cells), set[Cell]()
-    for cell, (_, theirs) in cells.items():
-        rows = None if anchor is None else measured(rows_of(anchor, cell))
-        if rows is not None and rows["repeat"].nunique() >= FEWEST:
-            found[cell] = rows, theirs
-            paired.add(cell)
-    return found, paired
-
-
-def _others(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[Finding]:
-    """What is judged beside the time; of a CPU the resident memory, which is all there is."""
-    hosted = {c: sides for c, sides in cells.items() if sides[1]["peak_allocated_bytes"].isna().all()}
-    found = judge_family(HOST_MEMORY, hosted, levels)
-    found += judge_quality(cells, levels, terms.calibration.margin_of)
-    for cell, sides in cells.items():
-        found += judge_exact(cell, sides, levels.alpha)
-        shape = judge_scale_shape(cell, sides, levels.alpha)
-        found += [] if shape is None else [shape]
-    return found
+def _stale(approval: Approval, stored: Run, *, anchored: bool) -> tuple[str, ...]:
+    """That the baseline has grown old, and what to do: running its code again is no news where that was done."""
+    age = (datetime.now(UTC) - datetime.fromisoformat(stored.info.created_at)).days
+    if age <= STALE_DAYS:
+        return ()
+    again = "" if anchored else "run its code again with --anchor, or "
+    return (
+        f"baseline {approval.name!r} was measured {age} days ago; {again}approve a newer run with "
+        "`ampmark baseline approve`",
+    )

@@ -18,6 +18,7 @@ from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, UsageError
 from suite.files import unwritable
 from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, ChangePoint, drift, out_of_line, worth_a_run
+from suite.judge.findings import OfCell
 from suite.judge.levels import FEWEST_NIGHTS, Kind, Standing, standing
 from suite.judge.nights import Night, Series
 from suite.judge.segments import Segment, environments, kept, newly_approved, since_accepted, values_of
@@ -63,11 +64,9 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True)
-class Trend:
+class Trend(OfCell):
     """What one series says."""
 
-    workload: str
-    precision: str
     state: State
     nights: int
     """That were judged: of the newest environment, since a level was acknowledged."""
@@ -85,11 +84,6 @@ class Trend:
     """The newest night stands a little above the others: not out of line, but `history --confirm` looks again."""
     setup_sha256: str = ""
     """Tells two series of one cell apart: compiled and eager, or two profiles."""
-
-    @property
-    def cell(self) -> str:
-        """`workload × precision`."""
-        return f"{self.workload} × {self.precision}"
 
 
 def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta: float = DELTA) -> Trend:

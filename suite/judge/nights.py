@@ -12,8 +12,9 @@ import pandas as pd
 from suite.columns import TRIAL_COLUMNS
 from suite.companions import anchor_folder, read_note
 from suite.files import check_sha256, read_parquet
-from suite.judge.calibration import Calibration
+from suite.judge.calibration import DEFAULT, Calibration
 from suite.judge.cells import Cell, disturbances, measured
+from suite.judge.findings import OfCell
 from suite.judge.stats import FEWEST
 from suite.judge.stochastic import ESTIMATORS
 from suite.store import RunInfo, list_runs
@@ -53,11 +54,9 @@ class Night:
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(OfCell):
     """The nights of one cell on one machine, oldest first."""
 
-    workload: str
-    precision: str
     setup_sha256: str
     estimator: str
     nights: tuple[Night, ...]
@@ -65,11 +64,6 @@ class Series:
     """Runs after the last night that planned the cell and have no time of it."""
     ended: bool = False
     """Whether several runs since did not plan it: there is nothing left to decide."""
-
-    @property
-    def cell(self) -> str:
-        """`workload × precision`."""
-        return f"{self.workload} × {self.precision}"
 
 
 def series_of(
@@ -91,7 +85,7 @@ def series_of(
             nights.setdefault((cell, setup), []).append(night)
     return [
         _with_what_came_after(
-            Series(*cell, setup, calibration.fitting([setup]).estimator_of(cell) or "median", tuple(found)), runs
+            Series(*cell, setup, calibration.fitting([setup]).estimator_of(cell) or DEFAULT, tuple(found)), runs
         )
         for (cell, setup), found in nights.items()
     ]
@@ -153,7 +147,7 @@ def _anchor_values(folder: Path, calibration: Calibration, *, cut_short: bool) -
 
 def _level(rows: pd.DataFrame, cell: Cell, calibration: Calibration) -> float:
     frozen = calibration.fitting(set(rows["setup_sha256"])).estimator_of(cell)
-    column = ESTIMATORS[frozen or "median"]
+    column = ESTIMATORS[frozen or DEFAULT]
     values: Sequence[float] = [math.log(float(value)) for value in rows[column]]
     return math.fsum(values) / len(values)
 

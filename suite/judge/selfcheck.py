@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from suite.judge.cells import Cell, measured, rows_of
-from suite.judge.findings import Finding, Verdict
-from suite.judge.gate import Terms, compare_runs
+from suite.judge.comparison import Terms, compare_runs
+from suite.judge.findings import Finding, OfCell, Verdict
 from suite.judge.stats import FEWEST, Levels, compare, runs_to_decide
 from suite.judge.stochastic import DELTA, STEP_TIME
 from suite.record import Outcome
@@ -26,11 +26,9 @@ _ALARMS = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.FAILED)
 
 
 @dataclass(frozen=True)
-class CellNoise:
+class CellNoise(OfCell):
     """What one cell can show on this machine."""
 
-    workload: str
-    precision: str
     processes: int
     """On the smaller side, with numbers."""
     emulated: bool = False
@@ -44,11 +42,6 @@ class CellNoise:
     """What the comparison called a change, though nothing changed."""
     reasons: tuple[str, ...] = ()
     """Cautions of the trials, and why a number is missing."""
-
-    @property
-    def cell(self) -> str:
-        """`workload × precision`."""
-        return f"{self.workload} × {self.precision}"
 
 
 @dataclass(frozen=True)

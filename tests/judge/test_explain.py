@@ -9,9 +9,9 @@ import pytest
 import records
 
 from suite.errors import UsageError
+from suite.judge.comparison import Terms, compare_runs
 from suite.judge.explain import explain, find_cell
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict, Verdicts
-from suite.judge.gate import Terms, compare_runs
 
 SLOWER = Finding(
     "gpt",

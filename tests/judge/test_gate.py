@@ -1,295 +1,453 @@
-"""Candidate against base, the whole: which findings there are, in which order, on which terms."""
+"""The gate on stored runs: which processes are the base, look by look, and what weakens the comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import records
 
-from suite.errors import Incomparable
-from suite.judge.calibration import Calibration, CellCalibration
+from suite.companions import AnchorNote, anchor_folder, topup_folder, write_note
+from suite.errors import Incomparable, NoBaseline, UsageError
+from suite.judge.baseline import approve, find
+from suite.judge.calibration import Calibration, CellCalibration, freeze
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
-from suite.judge.gate import Terms, compare_runs
-from suite.readings import Memory, OperatorProfile, OperatorTime
-from suite.record import Outcome, Quality, TrialRecord
+from suite.judge.gate import judge, undecided
+from suite.readings import Memory
+from suite.record import Outcome, TrialRecord
+from suite.store import Run, create_run, load_run
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)
 """Five processes that agree within 0.1 %."""
-NOISY = (0.100, 0.112, 0.090, 0.105, 0.095)
-"""Five processes that agree within 10 %."""
-PLAIN = Terms()
+UNSTEADY = (0.100, 0.102, 0.098, 0.1015, 0.0985)
+"""Five processes that agree within 2 %."""
+FINGERPRINT = records.environment().fingerprint
 
 
-def _compare(base: Sequence[TrialRecord], candidate: Sequence[TrialRecord], terms: Terms = PLAIN) -> Verdicts:
-    return compare_runs(records.run(base), records.run(candidate, "candidate"), terms)
-
-
-def _metric(verdicts: Verdicts, metric: str) -> list[Finding]:
-    return [finding for finding in verdicts.findings if finding.metric == metric]
+def _cell(
+    seconds: Sequence[float], workload: str = "gpt", precision: str = "fp32", first: int = 0, rss: int = 300
+) -> list[TrialRecord]:
+    """One process per time; repeats count from `first`, and each has so many MiB resident."""
+    return [
+        records.record(
+            spec=records.spec(workload, precision, repeat=first + number),
+            steps=records.trace(value),
+            memory=Memory(peak_rss_bytes=rss * 2**20),
+        )
+        for number, value in enumerate(seconds)
+    ]
 
 
 def _scaled(seconds: Sequence[float], factor: float) -> list[float]:
     return [value * factor for value in seconds]
 
 
-# --- which findings there are ---------------------------------------------------------------------------------------
+def _approved(results: Path, trials: Sequence[TrialRecord], name: str = "main") -> Run:
+    run = records.stored(results, trials)
+    approve(results, run, name, "trusted")
+    return run
 
 
-def test_every_metric_class_of_a_cell_has_a_finding() -> None:
-    scales = (65536.0, 32768.0, *[16384.0] * 10)
-    steps = records.trace(0.1, overflow_steps=(0, 1), scales=scales, last_scale=16384.0, skips_overflow=True)
-    trials = [replace(item, steps=steps) for item in records.cell(STEADY, precision="fp16-dynamic")]
-    assert {(f.metric, f.metric_class, f.verdict) for f in _compare(trials, trials).findings} == {
-        ("step_seconds", MetricClass.STOCHASTIC, Verdict.UNCHANGED),
-        ("peak_rss_bytes", MetricClass.STOCHASTIC, Verdict.UNCHANGED),
-        ("losses_sha256", MetricClass.EXACT, Verdict.UNCHANGED),
-        ("overflow_steps", MetricClass.EXACT, Verdict.UNCHANGED),
-        ("quality (accuracy)", MetricClass.QUALITY, Verdict.UNCHANGED),
-        ("loss_scale", MetricClass.SHAPE, Verdict.UNCHANGED),
-    }
+def _finding(verdicts: Verdicts, workload: str = "gpt", metric: str = "step_seconds") -> Finding:
+    (found,) = [f for f in verdicts.findings if (f.workload, f.metric) == (workload, metric)]
+    return found
 
 
-def test_resident_memory_is_judged_only_where_the_device_has_no_allocator_of_its_own() -> None:
-    device = Memory(peak_allocated_bytes=7, peak_rss_bytes=300 * 2**20)
-    on_device = _compare(records.cell(STEADY, memory=device), records.cell(STEADY, memory=device))
-    on_host = _compare(records.cell(STEADY), records.cell(STEADY))
-    assert (len(_metric(on_device, "peak_allocated_bytes")), len(_metric(on_device, "peak_rss_bytes"))) == (1, 0)
-    assert (len(_metric(on_host, "peak_allocated_bytes")), len(_metric(on_host, "peak_rss_bytes"))) == (0, 1)
+def _blocks(run: Run, seconds: Sequence[float], base: Run, *, name: str = "main", reason: str | None = None) -> None:
+    """An anchor beside a run: one block, a run of its own, per time."""
+    write_note(run.folder, AnchorNote(name, base.info.run, reason=reason))
+    for value in seconds:
+        records.stored(anchor_folder(run.folder), _cell([value]))
 
 
-def test_the_families_of_time_and_memory_are_corrected_apart() -> None:
-    on_device = records.cell(STEADY, "c", memory=Memory(peak_allocated_bytes=7))
-    trials = [*records.cell(STEADY, "a"), *records.cell(STEADY, "b"), *on_device]
-    found = _compare(trials, trials)
-    assert {finding.family for finding in _metric(found, "step_seconds")} == {3}
-    assert {finding.family for finding in _metric(found, "peak_rss_bytes")} == {2}
+# --- one look at the stored baseline --------------------------------------------------------------------------------
 
 
-def test_a_change_of_outcome_is_the_only_finding_of_its_cell() -> None:
-    crashed = [records.record(Outcome.CRASHED, reason="signal 9")]
-    (found,) = _compare([records.record()], crashed).findings
-    assert (found.metric, found.verdict, found.reasons) == (
-        "outcome",
-        Verdict.FAILED,
-        ("crashed: signal 9", "before: ok"),
+def test_without_an_anchor_the_base_are_the_stored_processes_of_the_baseline(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(STEADY, 1.1)))
+    verdicts = judge(candidate, tmp_path, "main")
+    assert _finding(verdicts).verdict == Verdict.REGRESSED
+    assert (verdicts.baseline, verdicts.base_run, verdicts.candidate_run) == ("main", base.info.run, candidate.info.run)
+    assert (verdicts.anchored, verdicts.looks, verdicts.alpha, verdicts.warnings) == (False, 1, 0.01, ())
+    assert verdicts.reproduce == f"ampmark gate {candidate.info.run} --baseline main"
+
+
+def test_without_an_approved_baseline_there_is_no_verdict(tmp_path: Path) -> None:
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    with pytest.raises(NoBaseline, match="no baseline 'main' is approved for this machine"):
+        judge(candidate, tmp_path, "main")
+
+
+def test_a_baseline_of_another_stack_is_not_compared_and_what_differs_is_said(tmp_path: Path) -> None:
+    other = records.stored(tmp_path, _cell(STEADY), records.environment(torch="2.13.0"))
+    approve(tmp_path, other, "main", "trusted")
+    with pytest.raises(Incomparable, match=r"torch: 2\.13\.0 → 2\.14\.1"):
+        judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
+
+
+def _digests(folder: Path) -> Mapping[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.2])
+def test_no_verdict_ever_moves_the_baseline(tmp_path: Path, factor: float) -> None:
+    """An improvement least of all: the next slow-down back to the old level would then be none."""
+    _approved(tmp_path, _cell(STEADY))
+    before = _digests(tmp_path / "baselines")
+    candidate = records.stored(tmp_path, _cell(_scaled(STEADY, factor)))
+    for _ in range(2):
+        judge(candidate, tmp_path, "main", topping_up=True)
+    assert _digests(tmp_path / "baselines") == before != {}
+
+
+# --- what weakens it ------------------------------------------------------------------------------------------------
+
+
+def _grown_old(results: Path, days: int) -> None:
+    """The one baseline was measured so many days ago."""
+    (path,) = (results / "baselines").glob("*/*/*/run.json")
+    measured = datetime.now(UTC) - timedelta(days=days, hours=1)
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"created_at": measured.isoformat()}),
+        encoding="utf-8",
     )
 
 
-def test_a_trial_that_stopped_on_both_sides_does_not_keep_the_others_from_being_compared() -> None:
-    outcomes = (Outcome.DIVERGED, Outcome.OK, Outcome.OK, Outcome.OK)
-    side = [records.record(outcome, spec=records.spec(seed=seed)) for seed, outcome in enumerate(outcomes)]
-    findings = {finding.metric: finding for finding in _compare(side, side).findings}
-    assert findings["outcome"].verdict == Verdict.NOT_MEASURED
-    assert (findings["step_seconds"].verdict, findings["step_seconds"].processes_base) == (Verdict.UNCHANGED, 3)
+@pytest.mark.parametrize(("days", "stale"), [(0, False), (89, False), (91, True), (400, True)])
+def test_a_baseline_of_more_than_ninety_days_is_said_to_have_grown_old(tmp_path: Path, days: int, stale: bool) -> None:
+    _approved(tmp_path, _cell(STEADY))
+    _grown_old(tmp_path, days)
+    verdicts = judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
+    said = (
+        f"baseline 'main' was measured {days} days ago; run its code again with --anchor, or approve a newer "
+        "run with `ampmark baseline approve`"
+    )
+    assert verdicts.warnings == ((said,) if stale else ())
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
 
 
-@pytest.mark.parametrize(("vanished", "verdict"), [("candidate", Verdict.INCOMPARABLE), ("base", Verdict.NOT_MEASURED)])
-def test_a_cell_that_only_one_side_ran_is_named(vanished: str, verdict: Verdict) -> None:
-    both, one = records.cell([0.1], "gpt"), records.cell([0.1], "lstm")
-    sides = ([*both, *one], both) if vanished == "candidate" else (both, [*both, *one])
-    (found,) = [f for f in _compare(*sides).findings if f.workload == "lstm"]
-    assert (found.metric, found.verdict) == ("outcome", verdict)
-
-
-def test_cells_that_were_set_up_differently_have_that_finding_and_no_other() -> None:
-    other = records.record(spec=records.spec(setup=records.setup(batch_size=8)))
-    (found,) = _compare([records.record()], [other]).findings
-    assert (found.metric, found.verdict, found.reasons) == (
-        "setup",
-        Verdict.INCOMPARABLE,
-        ("setup.batch_size: 4 → 8",),
+@pytest.mark.parametrize(("blocks", "before"), [(5, 0), (2, 1)])
+def test_who_ran_the_anchor_of_an_old_baseline_is_not_told_to_run_it(tmp_path: Path, blocks: int, before: int) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    _grown_old(tmp_path, 91)
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, STEADY[:blocks], base)
+    warnings = judge(candidate, tmp_path, "main").warnings
+    assert warnings[before:] == (
+        "baseline 'main' was measured 91 days ago; approve a newer run with `ampmark baseline approve`",
     )
 
 
-def test_what_the_candidate_measured_under_other_seeds_is_named_and_does_not_fail_the_comparison() -> None:
-    def side(*seeds: int) -> list[TrialRecord]:
-        memory = Memory(peak_allocated_bytes=7)
-        return [records.record(spec=records.spec(seed=seed), memory=memory) for seed in seeds]
-
-    verdicts = _compare(side(0, 1, 2), side(5, 6, 7))
-    said = "no common seeds: the base has 0, 1, 2, the candidate 5, 6, 7"
-    assert {f.metric for f in verdicts.findings if f.reasons == (said,) and f.verdict is Verdict.NOT_MEASURED} == {
-        "peak_allocated_bytes",
-        "losses_sha256",
-        "overflow_steps",
-        "quality (accuracy)",
-    }
-    assert verdicts.exit_status(frozenset({"regressed"})) == 0
+def test_who_ran_the_anchor_of_another_baseline_than_the_old_one_is_told_to_run_its(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    _grown_old(tmp_path, 91)
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, STEADY, base, name="other")
+    (said,) = judge(candidate, tmp_path, "main").warnings
+    assert "run its code again with --anchor, or approve" in said
 
 
-def test_a_quality_by_another_name_cannot_be_compared_and_is_not_passed_over() -> None:
-    other = Quality({"recall": 0.75}, "recall", True, 0.5, "majority class")
-    verdicts = _compare(records.cell(STEADY), records.cell(STEADY, quality=other))
-    (found,) = _metric(verdicts, "quality (accuracy)")
-    assert (found.verdict, found.reasons) == (Verdict.INCOMPARABLE, ("quality metric: accuracy → recall",))
+# --- the anchor -----------------------------------------------------------------------------------------------------
+
+#: A machine that is 8 % slower tonight, and slows by another 4 % while it is measured.
+TONIGHT = _scaled((1.00, 1.01, 1.02, 1.03, 1.04), 0.108)
+
+
+def test_with_an_anchor_its_blocks_are_the_base_and_a_slow_machine_is_no_regression(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(TONIGHT, 1.001)))
+    assert _finding(judge(candidate, tmp_path, "main")).verdict == Verdict.REGRESSED
+    _blocks(candidate, TONIGHT, base)
+    verdicts = judge(candidate, tmp_path, "main")
+    found = _finding(verdicts)
+    assert (found.verdict, found.test, found.values_base) == (
+        Verdict.UNCHANGED,
+        "paired t over blocks",
+        pytest.approx(TONIGHT),
+    )
+    assert (verdicts.anchored, verdicts.base_run, verdicts.warnings) == (True, base.info.run, ())
+    assert verdicts.headline.endswith(f"against baseline 'main' (run {base.info.run}, run again in turn with it)")
+
+
+def test_an_anchor_of_another_baseline_is_not_used(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    other = _approved(tmp_path, _cell(STEADY), "other")
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, _scaled(STEADY, 2.0), other, name="other")
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.base_run, verdicts.warnings) == (False, base.info.run, ())
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+    assert _finding(judge(candidate, tmp_path, "other")).verdict == Verdict.IMPROVED
+
+
+def test_an_anchor_of_a_run_that_is_no_longer_the_baseline_is_not_used_and_that_is_said(tmp_path: Path) -> None:
+    former = _approved(tmp_path, _cell(_scaled(STEADY, 2.0)))
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, _scaled(STEADY, 2.0), former)
+    newer = _approved(tmp_path, _cell(STEADY))
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.base_run) == (False, newer.info.run)
+    assert verdicts.warnings == (
+        f"the anchor was run {former.info.run}, which is no longer baseline 'main'; the stored one counts",
+    )
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("blocks", "reason", "said"),
+    [
+        (2, None, ("2 anchor blocks are too few, at least 3 are needed; the stored baseline counts",)),
+        (
+            0,
+            "it broke",
+            (
+                "the anchor has 0 blocks: it broke",
+                "0 anchor blocks are too few, at least 3 are needed; the stored baseline counts",
+            ),
+        ),
+    ],
+)
+def test_too_few_blocks_are_not_used_and_that_is_said(
+    tmp_path: Path, blocks: int, reason: str | None, said: tuple[str, ...]
+) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, _scaled(STEADY, 2.0)[:blocks], base, reason=reason)
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.warnings) == (False, said)
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+
+
+def test_an_anchor_that_ended_after_three_blocks_is_used_with_the_reason(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(TONIGHT, 1.001)))
+    _blocks(candidate, TONIGHT[:3], base, reason="it broke")
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, verdicts.warnings) == (True, ("the anchor has 3 blocks: it broke",))
+    assert (_finding(verdicts).processes_base, _finding(verdicts).processes_candidate) == (3, 3)
+
+
+# --- several looks --------------------------------------------------------------------------------------------------
+
+
+def test_topping_up_divides_the_error_rates_from_the_first_look_on(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    # 3.5 standard errors: one-sided p = 0.004 is below 0.01 and above 0.01 / 3.
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.04)))
+    once, topped = (judge(candidate, tmp_path, "main", topping_up=flag) for flag in (False, True))
+    assert (_finding(once).verdict, _finding(topped).verdict) == (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
+    assert (topped.looks, topped.alpha, topped.false_discovery_rate) == (
+        3,
+        pytest.approx(0.01 / 3),
+        pytest.approx(0.05 / 3),
+    )
+    assert topped.reproduce == f"ampmark gate {candidate.info.run} --baseline main --top-up"
+
+
+def test_what_a_look_decided_stays_and_the_rest_is_decided_by_the_next(tmp_path: Path) -> None:
+    _approved(tmp_path, [*_cell(UNSTEADY), *_cell(STEADY, "lstm")])
+    candidate = records.stored(tmp_path, [*_cell(_scaled(UNSTEADY, 1.04)), *_cell(STEADY, "lstm")])
+    first = judge(candidate, tmp_path, "main", topping_up=True)
+    assert undecided(first) == [("gpt", "fp32")]
+    assert _finding(first).verdict == Verdict.INCONCLUSIVE
+    assert _finding(first, metric="peak_rss_bytes").verdict == Verdict.UNCHANGED
+    # Five more processes of gpt, as slow as the first and with twice the memory, which was decided already.
+    records.stored(topup_folder(candidate.folder), _cell(_scaled(UNSTEADY, 1.04), first=5, rss=600))
+    second = judge(candidate, tmp_path, "main")
+    time, memory = _finding(second), _finding(second, metric="peak_rss_bytes")
+    assert (time.verdict, time.look, time.processes_candidate) == (Verdict.REGRESSED, 2, 10)
+    assert (memory.verdict, memory.look, memory.processes_candidate) == (Verdict.UNCHANGED, 1, 5)
+    assert _finding(second, "lstm").look == 1
+    # Topped up once, it was judged on those terms for good, whether or not that is asked for again.
+    assert (second.looks, second.alpha) == (3, pytest.approx(0.01 / 3))
+    assert undecided(second) == []
+    assert [f.verdict for f in second.findings] == sorted((f.verdict for f in second.findings), key=list(Verdict).index)
+
+
+def test_a_third_look_with_its_own_anchor_decides_what_two_could_not(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    # Pairs differ by 3 % ± 3 %: t is 2.2 with 4 degrees of freedom, then 3.3 with 9, then 4.1 with 14.
+    slower = [
+        value * math.exp(0.0296 + 0.03 * z) for value, z in zip(TONIGHT, (-1.2, -0.7, 0.0, 0.7, 1.2), strict=True)
+    ]
+    candidate = records.stored(tmp_path, _cell(slower))
+    _blocks(candidate, TONIGHT, base)
+    seen = [_finding(judge(candidate, tmp_path, "main", topping_up=True))]
+    for first in (5, 10):
+        more = records.stored(topup_folder(candidate.folder), _cell(slower, first=first))
+        _blocks(more, TONIGHT, base)
+        seen.append(_finding(judge(candidate, tmp_path, "main", topping_up=True)))
+    assert [(f.verdict, f.look, f.processes_base, f.processes_candidate) for f in seen] == [
+        (Verdict.INCONCLUSIVE, 1, 5, 5),
+        (Verdict.INCONCLUSIVE, 2, 10, 10),
+        (Verdict.REGRESSED, 3, 15, 15),
+    ]
+    assert {f.test for f in seen} == {"paired t over blocks"}
+
+
+def test_a_process_that_fails_at_a_later_look_is_a_failure_of_its_cell(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.04)))
+    crashed = records.record(Outcome.CRASHED, reason="signal 9", spec=records.spec(repeat=5))
+    records.stored(topup_folder(candidate.folder), [crashed])
+    verdicts = judge(candidate, tmp_path, "main")
+    assert [(f.metric, f.verdict) for f in verdicts.findings] == [("outcome", Verdict.FAILED)]
+
+
+def test_only_what_more_processes_could_decide_is_undecided() -> None:
+    def said(
+        workload: str, verdict: Verdict, *reasons: str, family: int | None = 3, metric: str = "step_seconds"
+    ) -> Finding:
+        return Finding(workload, "fp32", metric, verdict, MetricClass.STOCHASTIC, family=family, reasons=reasons)
+
+    findings = (
+        said("noisy", Verdict.INCONCLUSIVE),
+        said("noisy", Verdict.INCONCLUSIVE, metric="peak_rss_bytes"),
+        said("hungry", Verdict.INCONCLUSIVE, metric="peak_rss_bytes"),
+        said("throttled", Verdict.INCONCLUSIVE, "clock_throttled in 1 of 10 trials"),
+        said("scarce", Verdict.INCONCLUSIVE, family=None),
+        said("slow", Verdict.REGRESSED),
+        said("same", Verdict.UNCHANGED),
+        # More processes of the same seeds say nothing of the quality.
+        Finding("learned", "fp32", "quality (accuracy)", Verdict.INCONCLUSIVE, MetricClass.QUALITY, family=3),
+    )
+    verdicts = Verdicts("a", "b", "main", "f", "Test CPU", 0.01, 0.05, 0.02, findings)
+    assert undecided(verdicts) == [("noisy", "fp32"), ("hungry", "fp32")]
+
+
+# --- what an anchor, a later look or a cut-short run must not hide ----------------------------------------------------
+
+
+def test_a_cell_that_vanished_is_named_also_where_the_anchor_ran_only_what_the_candidate_has(tmp_path: Path) -> None:
+    base = _approved(tmp_path, [*_cell(STEADY), *_cell(STEADY, "resnet")])
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    _blocks(candidate, STEADY, base)
+    verdicts = judge(candidate, tmp_path, "main")
+    assert verdicts.anchored
+    assert _finding(verdicts, "resnet", "outcome").verdict == Verdict.INCOMPARABLE
     assert verdicts.exit_status(frozenset({"regressed"})) == 2
 
 
-def test_deterministic_trials_are_judged_by_what_is_exact_and_never_by_their_time() -> None:
-    def side(seconds: float) -> list[TrialRecord]:
-        return [replace(item, spec=replace(item.spec, deterministic=True)) for item in records.cell([seconds] * 5)]
-
-    found = {finding.metric: finding for finding in _compare(side(0.1), side(0.2)).findings}
-    assert found["step_seconds"].verdict is Verdict.NOT_MEASURED
-    assert found["step_seconds"].reasons == ("deterministic trials are not timed",)
-    assert found["overflow_steps"].verdict is Verdict.UNCHANGED
-
-
-def test_a_slower_cell_names_the_operators_that_grew() -> None:
-    def side(seconds: Sequence[float], product: float) -> list[TrialRecord]:
-        times = (OperatorTime("aten::mm", 4.0, product), OperatorTime("aten::add", 9.0, 0.01))
-        return records.cell(seconds, operators=OperatorProfile(3, "cpu", times))
-
-    (found,) = _metric(_compare(side(STEADY, 0.05), side(_scaled(STEADY, 1.2), 0.07)), "step_seconds")
-    assert [(item.name, item.base_seconds, item.candidate_seconds) for item in found.operators] == [
-        ("aten::mm", 0.05, 0.07)
+def test_what_fails_tonight_on_both_sides_is_a_failure_for_the_baseline_did_not(tmp_path: Path) -> None:
+    base = _approved(tmp_path, [*_cell(STEADY), *_cell(STEADY, "resnet")])
+    crashed = [
+        records.record(Outcome.CRASHED, reason="signal 9", spec=records.spec("resnet", repeat=n)) for n in range(5)
     ]
+    candidate = records.stored(tmp_path, [*_cell(STEADY), *crashed])
+    write_note(candidate.folder, AnchorNote("main", base.info.run))
+    for value, failed in zip(STEADY, crashed, strict=True):
+        once = replace(failed, spec=replace(failed.spec, repeat=0))
+        records.stored(anchor_folder(candidate.folder), [*_cell([value]), once])
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, _finding(verdicts).verdict) == (True, Verdict.UNCHANGED)
+    assert _finding(verdicts, "resnet", "outcome").verdict == Verdict.FAILED
+    assert verdicts.exit_status(frozenset({"regressed"})) == 4
 
 
-# --- order and words ------------------------------------------------------------------------------------------------
-
-
-def test_findings_come_worst_first_and_the_headline_counts_them() -> None:
-    base = [
-        *records.cell(STEADY, "same"),
-        *records.cell(STEADY, "slow"),
-        *records.cell(STEADY, "dead"),
-        *records.cell([0.1], "few"),
+def test_overflows_of_a_later_look_are_an_alarm_although_an_earlier_one_had_none(tmp_path: Path) -> None:
+    """None in 10 processes, then one in each of 20: by chance alone the base would be spared once in 565 times."""
+    _approved(tmp_path, _cell(UNSTEADY, precision="fp16-dynamic"))
+    candidate = records.stored(tmp_path, _cell(_scaled(UNSTEADY, 1.01), precision="fp16-dynamic"))
+    more = [
+        replace(trial, steps=records.trace(trial.steps.seconds[0], overflow_steps=[3]))
+        for trial in _cell([*UNSTEADY] * 4, precision="fp16-dynamic", first=5)
+        if trial.steps is not None
     ]
-    candidate = [
-        *records.cell(STEADY, "same"),
-        *records.cell(_scaled(STEADY, 1.1), "slow", losses_sha256="2" * 64),
-        *[replace(r, outcome=Outcome.FAILED, steps=None) for r in records.cell(STEADY, "dead")],
-        *records.cell([0.1], "few"),
-    ]
-    terms = Terms(baseline="main", reproduce="ampmark gate new", warnings=("grown old",))
-    verdicts = compare_runs(records.run(base), records.run(candidate, "new"), terms)
-    everything = [(f.workload, f.metric, f.verdict.value) for f in verdicts.findings]
-    assert everything[:6] == [
-        ("slow", "step_seconds", "regressed"),
-        ("dead", "outcome", "failed"),
-        ("few", "step_seconds", "inconclusive"),
-        ("few", "peak_rss_bytes", "inconclusive"),
-        ("slow", "losses_sha256", "changed"),
-        ("same", "step_seconds", "unchanged"),
-    ]
-    assert {verdict for _, _, verdict in everything[6:]} == {"unchanged"}
-    assert verdicts.headline == (
-        "1 regressed, 0 improved, 11 unchanged, 2 inconclusive, 1 failed, 1 changed on Test CPU, "
-        "against baseline 'main' (run base)"
-    )
-    assert (verdicts.base_run, verdicts.candidate_run, verdicts.baseline) == ("base", "new", "main")
-    assert (verdicts.warnings, verdicts.reproduce) == (("grown old",), "ampmark gate new")
-    assert verdicts.fingerprint == records.environment().fingerprint
-    assert (verdicts.anchored, verdicts.looks, verdicts.against_fp32) == (False, 1, ())
+    records.stored(topup_folder(candidate.folder), more)
+    found = _finding(judge(candidate, tmp_path, "main", topping_up=True), metric="overflow_steps")
+    assert (found.verdict, found.look) == (Verdict.REGRESSED, 2)
 
 
-def test_a_run_that_is_judged_against_itself_is_unchanged_but_for_what_its_noise_hides() -> None:
-    both = [*records.cell(STEADY, "gpt"), *records.cell(NOISY, "lstm", memory=Memory(peak_allocated_bytes=7))]
-    verdicts = _compare(both, both)
-    assert [(f.workload, f.metric) for f in verdicts.findings if f.verdict is not Verdict.UNCHANGED] == [
-        ("lstm", "step_seconds")
-    ]
-    assert verdicts.count(Verdict.UNCHANGED) == len(verdicts.findings) - 1 == 9
-
-
-def test_another_machine_is_refused_and_every_difference_is_named() -> None:
-    ours = records.run(records.cell([0.1]))
-    theirs = records.run(records.cell([0.1]), "other", records.environment(torch="2.15.0", cpu_count=4))
-    with pytest.raises(Incomparable) as caught:
-        compare_runs(ours, theirs)
-    assert str(caught.value) == (
-        "run other cannot be judged against base: torch: 2.14.1 → 2.15.0; cpu_count: 2 → 4. "
-        "Compare runs of one machine and one software stack, or approve a baseline for this one."
-    )
-
-
-# --- terms ----------------------------------------------------------------------------------------------------------
-
-
-def test_error_rates_are_divided_among_the_looks() -> None:
-    found = _compare(records.cell(STEADY), records.cell(STEADY), Terms(looks=3))
-    assert (found.alpha, found.false_discovery_rate, found.looks) == (
-        pytest.approx(0.01 / 3),
-        pytest.approx(0.05 / 3),
-        3,
-    )
-    one = _compare(records.cell(STEADY), records.cell(STEADY))
-    assert (one.alpha, one.false_discovery_rate, one.delta) == (0.01, 0.05, 0.02)
-
-
-def test_with_an_anchor_the_processes_are_compared_block_by_block() -> None:
-    drifting = (0.100, 0.104, 0.109, 0.115, 0.120)
-    slower = [value * factor for value, factor in zip(drifting, (1.03, 1.031, 1.029, 1.03, 1.03), strict=True)]
-    anchored = _compare(
-        records.cell(drifting), records.cell(slower), Terms(anchor=records.run(records.cell(drifting), "anchor"))
-    )
-    (found,) = _metric(anchored, "step_seconds")
-    assert (found.verdict, found.test, anchored.anchored) == (Verdict.REGRESSED, "paired t over blocks", True)
-    (apart,) = _metric(_compare(records.cell(drifting), records.cell(slower)), "step_seconds")
-    assert (apart.verdict, apart.test) == (Verdict.INCONCLUSIVE, "Welch")
-
-
-def test_the_frozen_estimator_and_margin_of_a_cell_are_used() -> None:
-    sha = records.spec().setup_sha256
-    frozen = CellCalibration("gpt", "fp32", sha, 20, estimator="min", quality_metric="accuracy", quality_margin=0.1)
-
-    def side(*values: float) -> list[TrialRecord]:
-        return [
-            records.record(
-                spec=records.spec(seed=seed), quality=Quality({"accuracy": value}, "accuracy", True, 0.5, "majority")
-            )
-            for seed, value in enumerate(values)
-        ]
-
-    terms = Terms(calibration=Calibration(cells=(frozen,)))
-    found = _compare(side(0.75, 0.76, 0.77), side(0.76, 0.75, 0.77), terms)
-    assert _metric(found, "step_seconds")[0].estimator == "min"
-    (quality,) = _metric(found, "quality (accuracy)")
-    assert (quality.limit, quality.verdict) == (0.1, Verdict.UNCHANGED)
-
-
-def _many(factor: float) -> list[TrialRecord]:
-    return [
-        item
-        for workload in ("gpt", "lstm")
-        for precision in ("fp32", "bf16")
-        for item in records.cell(_scaled(STEADY, factor), workload, precision)
-    ]
-
-
-@pytest.mark.parametrize(("anchored", "verdict"), [(False, Verdict.REGRESSED), (True, Verdict.REGRESSED)])
-def test_many_cells_that_slow_down_together_are_one_finding_that_comes_before_theirs(
-    anchored: bool, verdict: Verdict
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"git_commit": "def"}, "commit def and not abc"),
+        ({"ampmark": "0.2.0"}, "ampmark 0.2.0 and not 0.1.0"),
+        ({"torch": "2.15.0"}, "torch: 2.14.1 → 2.15.0"),
+    ],
+)
+def test_blocks_of_another_code_than_the_baselines_are_not_used_and_that_is_said(
+    tmp_path: Path, other: dict[str, str], said: str
 ) -> None:
-    verdicts = _compare(_many(1.0), _many(1.1), Terms(anchor=records.run(_many(1.0), "anchor") if anchored else None))
-    first, *others = _metric(verdicts, "step_seconds")
-    assert (first.workload, first.precision, first.verdict) == ("all", "all", verdict)
-    assert {finding.verdict for finding in others} == {Verdict.INCONCLUSIVE}
-    assert verdicts.warnings == ("machine-wide shift: 4 of 4 cells are slower, by 10.0% to 10.0%",)
+    base = _approved(tmp_path, _cell(STEADY))
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    write_note(candidate.folder, AnchorNote("main", base.info.run))
+    for value in STEADY:
+        records.stored(anchor_folder(candidate.folder), _cell([2 * value]), records.environment(**other))
+    verdicts = judge(candidate, tmp_path, "main")
+    assert (verdicts.anchored, _finding(verdicts).verdict) == (False, Verdict.UNCHANGED)
+    assert verdicts.warnings == (f"the anchor is not the baseline's code ({said}); the stored baseline counts",)
 
 
-def test_a_self_check_keeps_them_apart() -> None:
-    verdicts = _compare(_many(1.0), _many(1.1), Terms(collapsing=False))
-    assert verdicts.count(Verdict.REGRESSED) == 4
-    assert verdicts.warnings == ()
+def test_a_run_that_was_cut_short_is_not_judged(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(STEADY))
+    trials = _cell(STEADY)
+    writer = create_run(tmp_path, records.plan(trials), records.environment(), "ampmark run")
+    writer.append(trials[0], "")
+    with pytest.raises(UsageError, match="was cut short and may hide a regression"):
+        judge(load_run(writer.folder), tmp_path, "main")
 
 
-def test_precisions_are_told_apart_from_float32_by_their_quality() -> None:
-    def qualities(precision: str, *values: float) -> list[TrialRecord]:
-        return [
-            records.record(
-                spec=records.spec("gpt", precision, seed=seed),
-                quality=Quality({"accuracy": value}, "accuracy", True, 0.5, "majority class"),
-            )
-            for seed, value in enumerate(values)
-        ]
+# --- what was frozen ------------------------------------------------------------------------------------------------
 
-    both = [
-        *qualities("fp32", 0.70, 0.71, 0.72, 0.73, 0.74),
-        *qualities("bf16", 0.50, 0.51, 0.52, 0.53, 0.54),
-    ]
-    (said,) = _compare(both, both).against_fp32
-    assert (said.cell, said.conclusion, said.difference) == ("gpt × bf16", "worse", pytest.approx(0.2))
+
+@pytest.mark.parametrize(("setup", "estimator"), [("this one", "min"), ("another one", "median")])
+def test_a_frozen_estimator_is_used_for_its_machine_and_setup(tmp_path: Path, setup: str, estimator: str) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    sha = str(base.trials.iloc[0]["setup_sha256"]) if setup == "this one" else "0" * 64
+    frozen = CellCalibration("gpt", "fp32", sha, 20, estimator="min")
+    freeze(tmp_path, Calibration(FINGERPRINT, "aa", "2026-01-01T00:00:00+00:00", "equal code", (frozen,)))
+    assert _finding(judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")).estimator == estimator
+
+
+def test_the_baseline_of_the_name_and_no_other_is_meant(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(STEADY), "main")
+    old = _approved(tmp_path, _cell(_scaled(STEADY, 1.2)), "v1.0")
+    candidate = records.stored(tmp_path, _cell(STEADY))
+    assert _finding(judge(candidate, tmp_path, "main")).verdict == Verdict.UNCHANGED
+    verdicts = judge(candidate, tmp_path, "v1.0")
+    assert (_finding(verdicts).verdict, verdicts.base_run) == (Verdict.IMPROVED, old.info.run)
+    assert find(tmp_path, "v1.0", records.environment())[0].run == old.info.run
+
+
+def test_a_cell_whose_anchor_failed_is_never_an_alarm_beside_others_that_have_one(tmp_path: Path) -> None:
+    """The machine is 5 % slower tonight, and so is gpt's anchor; bert's did not run."""
+    base = _approved(tmp_path, [*_cell(STEADY), *_cell(STEADY, "bert")])
+    slow = _scaled(STEADY, 1.05)
+    candidate = records.stored(tmp_path, [*_cell(slow), *_cell(slow, "bert")])
+    _blocks(candidate, slow, base)
+    verdicts = judge(candidate, tmp_path, "main")
+    assert _finding(verdicts).verdict == Verdict.UNCHANGED
+    found = _finding(verdicts, "bert")
+    assert (found.verdict, found.test) == (Verdict.INCONCLUSIVE, "Welch")
+    assert found.reasons == (
+        "its anchor has fewer than 3 blocks, so it is compared with the stored baseline of another time",
+    )
+
+
+def test_why_the_anchor_of_a_top_up_broke_is_said(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(UNSTEADY))
+    _blocks(candidate, UNSTEADY, base)
+    more = records.stored(topup_folder(candidate.folder), _cell(UNSTEADY, first=5))
+    _blocks(more, [], base, reason="it broke")
+    assert judge(candidate, tmp_path, "main").warnings == ("the anchor has 5 blocks: it broke",)
+
+
+def test_what_a_look_decided_stays_where_a_later_trial_of_the_cell_fails(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(UNSTEADY, rss=600))
+    timed_out = records.record(Outcome.TIMED_OUT, reason="60 s.", spec=records.spec(repeat=5))
+    records.stored(topup_folder(candidate.folder), [*_cell(UNSTEADY[1:], first=6, rss=600), timed_out])
+    verdicts = judge(candidate, tmp_path, "main", topping_up=True)
+    assert _finding(verdicts, metric="peak_rss_bytes").verdict == Verdict.REGRESSED
+    assert _finding(verdicts, metric="outcome").verdict in (Verdict.FAILED, Verdict.NOT_MEASURED)
+    assert verdicts.exit_status(frozenset({"regressed"})) == 1

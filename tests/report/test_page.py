@@ -24,8 +24,8 @@ from literal_runs import (
 )
 
 from suite.errors import UnwritableResults
+from suite.judge.comparison import Terms, compare_runs
 from suite.judge.findings import Finding, MetricClass, Verdict
-from suite.judge.gate import Terms, compare_runs
 from suite.readings import Ceiling, Hardware, HardwareState
 from suite.record import Outcome, TrialRecord
 from suite.report import render
