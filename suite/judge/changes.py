@@ -12,6 +12,7 @@ its correlation freed of its bias (Kendall 1954), at a level that was calibrated
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,9 +121,15 @@ def change_points(values: Sequence[float], delta: float) -> list[ChangePoint]:
     Candidates come from an optimal segmentation, and from the last nights one by one; each is accepted only if a test
     of its own, which knows of spikes and of correlated nights, finds it at a level that pays for the choice.
     """
+    return list(_change_points(tuple(values), delta))
+
+
+@functools.lru_cache(maxsize=1024)
+def _change_points(values: tuple[float, ...], delta: float) -> tuple[ChangePoint, ...]:
+    """Remembered: whether a change was confirmed is asked of the same first nights again and again."""
     z = np.asarray(values, dtype=float)
     if len(z) < FEWEST_BEFORE + FEWEST_AFTER:
-        return []
+        return ()
     candidates = _segmentation(z)
     found: list[ChangePoint] = []
     start = 0
@@ -133,7 +140,7 @@ def change_points(values: Sequence[float], delta: float) -> list[ChangePoint]:
             start = index
     recent = range(max(start + FEWEST_BEFORE, len(z) - RECENT), len(z) - FEWEST_AFTER + 1)
     late = [point for index in recent if (point := _tested(z, start, index, len(z), delta)) is not None]
-    return [*found, *([min(late, key=lambda point: point.p)] if late else [])]
+    return (*found, *([min(late, key=lambda point: point.p)] if late else []))
 
 
 def confirmed(values: Sequence[float], delta: float) -> ChangePoint | None:
@@ -148,7 +155,7 @@ def confirmed(values: Sequence[float], delta: float) -> ChangePoint | None:
     # The level before it began with the change before: an improvement must not be measured by what it improved on.
     began = points[-2].index if len(points) > 1 else 0
     before = z[max(began, points[-1].index - MOST_BEFORE) : points[-1].index]
-    above = z[-1] - float(np.median(before))
+    above = z[-1] - _median(before)
     enough = max(CONFIRMING * _spread(before), math.log1p(points[-1].change) / 2.0)
     return points[-1] if above >= enough else None
 
@@ -179,7 +186,7 @@ def _last_above(values: Sequence[float]) -> tuple[float, float]:
     before = np.asarray(values[-1 - MOST_BEFORE : -1], dtype=float)
     if len(before) < FEWEST_BEFORE:
         return 0.0, 0.0
-    return float(values[-1]) - float(np.median(before)), _spread(before)
+    return float(values[-1]) - _median(before), _spread(before)
 
 
 def drift(values: Sequence[float], delta: float) -> Drift | None:
@@ -203,7 +210,7 @@ def drift(values: Sequence[float], delta: float) -> Drift | None:
 def _noise(z: Series) -> float:
     """σ of one night, from first differences: a level shift touches one of them only."""
     steps = np.diff(z)
-    return max(CONSISTENT * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2.0), SMALLEST_NOISE)
+    return max(CONSISTENT * _median(np.abs(steps - _median(steps))) / math.sqrt(2.0), SMALLEST_NOISE)
 
 
 def _segmentation(z: Series) -> list[int]:
@@ -226,7 +233,7 @@ def _tested(z: Series, start: int, index: int, end: int, delta: float) -> Change
     sigma = max(float(old.std(ddof=1)), _noise(z) if brief else SMALLEST_NOISE)
     new = _cut(after, sigma)
     change = float(new.mean() - old.mean())
-    off = np.sort(math.copysign(1.0, change) * (after - np.median(before)))
+    off = np.sort(math.copysign(1.0, change) * (after - _median(before)))
     stray = 0 if len(after) == FEWEST_AFTER else max(1, len(after) // 4)
     if abs(change) < math.log1p(delta) or off[stray] < max(CLEAR * sigma, NEARER * abs(change)):
         return None
@@ -260,13 +267,19 @@ def _of_mean(count: int, phi: float) -> float:
     return float(count + 2.0 * np.sum((count - lags) * phi**lags)) / count**2
 
 
+def _median(values: Series) -> float:
+    """As numpy's, which spends most of its time on what short series do not need."""
+    ordered = np.sort(values)
+    return 0.5 * float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
+
+
 def _spread(values: Series) -> float:
     """Robust standard deviation."""
-    return max(CONSISTENT * float(np.median(np.abs(values - np.median(values)))), SMALLEST_NOISE)
+    return max(CONSISTENT * _median(np.abs(values - _median(values))), SMALLEST_NOISE)
 
 
 def _cut(values: Series, sigma: float) -> Series:
-    centre = float(np.median(values))
+    centre = _median(values)
     return np.clip(values, centre - CLIP * sigma, centre + CLIP * sigma)
 
 
