@@ -19,7 +19,7 @@ from suite.judge.findings import PrecisionQuality
 from suite.record import Outcome
 from suite.store import Run
 
-__all__ = ["RULE", "Mode", "Recommendation", "recommend"]
+__all__ = ["RULE", "Mode", "Recommendation", "recommend", "unranked"]
 
 REFERENCE = "fp32"
 RULE = (
@@ -112,7 +112,7 @@ def _mode(precision: str, rows: pd.DataFrame, planned: int, quality: PrecisionQu
     seconds = finished["step_seconds_median"].dropna()
     timed = not seconds.empty and not finished["deterministic"].fillna(value=False).any()
     step = estimate([float(value) for value in seconds]) if timed else None
-    excluded = _unranked(rows, finished, planned) or (None if timed else "not timed")
+    excluded = unranked(rows, finished, planned) or (None if timed else "not timed")
     if excluded is not None or precision == REFERENCE:
         return Mode(precision, step, excluded)
     if quality is None:
@@ -123,7 +123,7 @@ def _mode(precision: str, rows: pd.DataFrame, planned: int, quality: PrecisionQu
     return Mode(precision, step, why, unproven=quality.conclusion == "undecided")
 
 
-def _unranked(rows: pd.DataFrame, finished: pd.DataFrame, planned: int) -> str | None:
+def unranked(rows: pd.DataFrame, finished: pd.DataFrame, planned: int) -> str | None:
     """Why the speed of a mode is not to be compared; None where it is."""
     if len(finished) < planned:
         stopped = rows.drop(finished.index)
