@@ -225,9 +225,10 @@ def _segmentation(z: Series) -> list[int]:
 def _tested(z: Series, start: int, index: int, end: int, delta: float) -> ChangePoint | None:
     """The candidate as a change point, where it is accepted. `start` is the last accepted one."""
     before, after = z[start:index][-MOST_BEFORE:], z[index:end]
-    # A level that did not last has too few nights to know its noise from: the whole series' stands in for it.
-    brief = start > 0 and len(before) < FEWEST_BEFORE
-    if len(before) < (FEWEST_AFTER if brief else FEWEST_BEFORE) or len(after) < FEWEST_AFTER:
+    # A level that did not last, or a series that began shortly before, has too few nights to know its noise from: that
+    # of the whole series stands in for it, of which the other side has enough nights.
+    brief = len(before) < FEWEST_BEFORE
+    if min(len(before), len(after)) < FEWEST_AFTER or (brief and not start and len(after) < FEWEST_BEFORE):
         return None
     old = before if brief else _cut(before, _spread(before))
     sigma = max(float(old.std(ddof=1)), _noise(z) if brief else SMALLEST_NOISE)

@@ -114,6 +114,8 @@ class Finding(OfCell):
     processes_candidate: int = 0
     look: int = 1
     """At which look at the data it was decided; later ones have more processes."""
+    undecided: bool = False
+    """Inconclusive for want of processes: a top-up is worth its time."""
     reasons: tuple[str, ...] = ()
     """Why the verdict is what it is."""
     notes: tuple[str, ...] = ()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.decode import nearest
 from suite.errors import NoResults, UsageError
 from suite.judge.calibration import calibration_for
 from suite.judge.history import ALARMS, State, Trend, acknowledge, acknowledgements, trend_of
-from suite.judge.nights import Series, series_of
+from suite.judge.nights import Series, machines, series_of
 from suite.spec import TrialSpec
 from suite.store import RunInfo, list_runs
 
@@ -33,22 +33,34 @@ class Suspect:
 
 
 def follow(results: Path) -> tuple[str, list[Trend]]:
-    """The name of the device, and what each series of its newest machine says, worst first.
+    """The name of the newest run's device, and what each series of every machine says, worst first.
 
     Raises:
         NoResults: there is no finished run.
     """
     runs = _finished(results)
-    trends = [trend for _, trend in _judged(results, runs)]
-    return runs[-1].environment.device_name, sorted(trends, key=lambda trend: _ORDER[trend.state])
+    newest = machines(runs)
+    names = [info.environment.device_name for info in newest]
+    trends = [
+        replace(trend, device=_label(info, alone=names.count(info.environment.device_name) == 1))
+        for info in newest
+        for _, trend in _judged(results, runs, info)
+    ]
+    return names[0], sorted(trends, key=lambda trend: _ORDER[trend.state])
+
+
+def _label(info: RunInfo, *, alone: bool) -> str:
+    """The device; of several machines that are called alike also what tells most of them apart."""
+    environment = info.environment
+    return environment.device_name + ("" if alone else f" ({environment.cpu}, {environment.threads} threads)")
 
 
 def suspects(results: Path) -> list[Suspect]:
-    """Series that a fresh run would decide, or say more of."""
+    """Series of the newest run's machine that a fresh run would decide, or say more of."""
     runs = _finished(results)
     plans = {info.run: info.plan for info in runs}
     found = []
-    for series, trend in _judged(results, runs):
+    for series, trend in _judged(results, runs, runs[-1]):
         if (trend.state is State.SUSPECT or trend.worth_a_run) and not series.ended:
             run, key = series.nights[-1].run, (series.workload, series.precision, series.setup_sha256)
             trials = tuple(
@@ -66,9 +78,12 @@ def accept(results: Path, cell: str, reason: str) -> None:
     Raises:
         UsageError: there is no such series, there are several, nothing to accept, or no reason.
     """
-    name, _, setup = cell.replace(" × ", "/").partition("@")
-    judged = _judged(results, _finished(results))
+    runs = _finished(results)
+    judged = _newest([pair for info in machines(runs) for pair in _judged(results, runs, info)])
     known = {f"{series.workload}/{series.precision}" for series, _ in judged}
+    name, setup = cell.replace(" × ", "/"), ""
+    if name not in known:
+        name, _, setup = name.partition("@")
     if name not in known:
         raise UsageError(f"there is no series {cell!r}; {nearest(name, known)}")
     of_cell = [(series, trend) for series, trend in judged if f"{series.workload}/{series.precision}" == name]
@@ -84,11 +99,17 @@ def accept(results: Path, cell: str, reason: str) -> None:
     acknowledge(results, series, trend, reason)
 
 
-def _judged(results: Path, runs: Sequence[RunInfo]) -> list[tuple[Series, Trend]]:
-    """Every series of the newest run's machine, and what it says."""
+def _newest(judged: Sequence[tuple[Series, Trend]]) -> list[tuple[Series, Trend]]:
+    """Of several series of one setup (on other machines, with other seeds) the one that was run last."""
+    ordered = sorted(judged, key=lambda pair: pair[0].nights[-1].at)
+    return list({(s.workload, s.precision, s.setup_sha256): (s, trend) for s, trend in ordered}.values())
+
+
+def _judged(results: Path, runs: Sequence[RunInfo], like: RunInfo) -> list[tuple[Series, Trend]]:
+    """Every series of the machine of this run, and what it says."""
     accepted = acknowledgements(results)
-    calibration = calibration_for(results, runs[-1].fingerprint)
-    return [(series, trend_of(series, accepted)) for series in series_of(results, calibration, runs[-1], runs)]
+    calibration = calibration_for(results, like.fingerprint)
+    return [(series, trend_of(series, accepted)) for series in series_of(results, calibration, like, runs)]
 
 
 def _finished(results: Path) -> list[RunInfo]:

@@ -84,6 +84,8 @@ class Trend(OfCell):
     """The newest night stands a little above the others: not out of line, but `history --confirm` looks again."""
     setup_sha256: str = ""
     """Tells two series of one cell apart: compiled and eager, or two profiles."""
+    device: str = ""
+    """The machine."""
 
 
 def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta: float = DELTA) -> Trend:
@@ -103,11 +105,24 @@ def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta
         if before.state is State.REGRESSED:
             few = f"{len(newest)} nights of the newest environment are too few to say that it is gone"
             trend = replace(before, reasons=(*before.reasons, few))
+    return _with_gaps(trend, series)
+
+
+def _with_gaps(trend: Trend, series: Series) -> Trend:
+    """The same with what the newest runs did not measure, so that what crashes does not stay steady."""
     if series.without_numbers:
-        runs = f"{len(series.without_numbers)} runs have no time of it, the first {series.without_numbers[0]}"
-        last = f"the last that has one was {trend.state}"
+        gap = f"{len(series.without_numbers)} runs have no time of it, the first {series.without_numbers[0]}"
+    elif series.nights and series.nights[-1].failed:
+        newest = series.nights[-1]
+        gap = f"{newest.failed} of {newest.failed + newest.processes} trials of run {newest.run} have no time"
+        if newest.failed <= newest.processes:
+            return replace(trend, reasons=(*trend.reasons, gap))
+    else:
+        gap = None
+    if gap is not None:
         state = trend.state if trend.state is State.REGRESSED else State.WITHOUT_NUMBERS
-        return replace(trend, state=state, worth_a_run=False, reasons=(*trend.reasons, runs, last))
+        last = f"what the last times say is {trend.state}"
+        return replace(trend, state=state, worth_a_run=False, reasons=(*trend.reasons, gap, last))
     if series.ended:
         return replace(trend, worth_a_run=False, reasons=(*trend.reasons, f"not run since {series.nights[-1].run}"))
     return trend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +19,7 @@ from suite.judge.stats import FEWEST
 from suite.judge.stochastic import ESTIMATORS
 from suite.store import RunInfo, list_runs
 
-__all__ = ["HARDWARE", "Night", "Series", "series_of"]
+__all__ = ["HARDWARE", "Night", "Series", "machines", "series_of"]
 
 _COLUMNS = (
     *("run", "workload", "precision", "seed", "repeat", "outcome", "deterministic", "setup_sha256", "cautions"),
@@ -50,7 +50,9 @@ class Night:
     anchor_run: str | None = None
     """The baseline's run whose code the anchor was: another one is another program."""
     disturbed: bool = False
-    """Whether the machine disturbed a trial of the cell."""
+    """Whether the machine disturbed a trial of the cell, or a seed of it is missing."""
+    failed: int = 0
+    """Trials that were planned and have no time."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Series(OfCell):
     setup_sha256: str
     estimator: str
     nights: tuple[Night, ...]
+    seeds: tuple[int, ...] = (0,)
+    """Of every night: another seed may be other work, and is another series."""
     without_numbers: tuple[str, ...] = ()
     """Runs after the last night that planned the cell and have no time of it."""
     ended: bool = False
@@ -79,49 +83,77 @@ def series_of(
         return []
     machine = _hardware(like or runs[-1])
     runs = [info for info in runs if _hardware(info) == machine]
-    nights: dict[tuple[Cell, str], list[Night]] = {}
+    nights: dict[_Work, list[Night]] = {}
     for info in runs:
-        for cell, setup, night in _nights(results / "runs" / info.run, info, calibration):
-            nights.setdefault((cell, setup), []).append(night)
-    return [
-        _with_what_came_after(
-            Series(*cell, setup, calibration.fitting([setup]).estimator_of(cell) or DEFAULT, tuple(found)), runs
-        )
-        for (cell, setup), found in nights.items()
-    ]
+        for work, night in _nights(results / "runs" / info.run, info, calibration):
+            nights.setdefault(work, []).append(night)
+    return [_series(work, tuple(found), calibration, runs) for work, found in nights.items()]
 
 
-def _with_what_came_after(series: Series, runs: Sequence[RunInfo]) -> Series:
-    later = runs[[info.run for info in runs].index(series.nights[-1].run) + 1 :]
-    key = series.workload, series.precision, series.setup_sha256
-    planned = tuple(
-        info.run
-        for info in later
-        if any((s.workload, s.precision, s.setup_sha256) == key and not s.deterministic for s in info.plan.trials)
+def machines(runs: Sequence[RunInfo]) -> list[RunInfo]:
+    """The newest run of each machine, that of the newest run first."""
+    newest = {_hardware(info): info for info in runs}
+    return [newest[machine] for machine in dict.fromkeys(_hardware(info) for info in reversed(runs))]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every night of a series did."""
+
+    workload: str
+    precision: str
+    setup_sha256: str
+    seeds: tuple[int, ...]
+
+
+def _planned(info: RunInfo) -> dict[_Work, int]:
+    """What the run was to time, and by how many trials."""
+    cells: dict[tuple[str, str, str], list[int]] = {}
+    for spec in info.plan.trials:
+        if not spec.deterministic:
+            cells.setdefault((spec.workload, spec.precision, spec.setup_sha256), []).append(spec.seed)
+    return {_Work(*cell, tuple(sorted(set(seeds)))): len(seeds) for cell, seeds in cells.items()}
+
+
+def _series(work: _Work, nights: tuple[Night, ...], calibration: Calibration, runs: Sequence[RunInfo]) -> Series:
+    later = runs[[info.run for info in runs].index(nights[-1].run) + 1 :]
+    planned = tuple(info.run for info in later if work in _planned(info))
+    return Series(
+        work.workload,
+        work.precision,
+        work.setup_sha256,
+        calibration.fitting([work.setup_sha256]).estimator_of((work.workload, work.precision)) or DEFAULT,
+        nights,
+        work.seeds,
+        without_numbers=planned,
+        ended=len(later) >= ABSENT and not planned,
     )
-    return replace(series, without_numbers=planned, ended=len(later) >= ABSENT and not planned)
 
 
-def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[Cell, str, Night]]:
+def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[_Work, Night]]:
     rows = _timed(folder, info)
     note = read_note(folder)
     anchors = {} if note is None else _anchor_values(folder, calibration, cut_short=note.reason is not None)
+    groups = dict(iter(rows.groupby(["workload", "precision", "setup_sha256"], sort=False)))
     found = []
-    for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False):
-        cell = str(workload), str(precision)
-        anchor = anchors.get((*cell, str(setup)))
+    for work, trials in _planned(info).items():
+        key = work.workload, work.precision, work.setup_sha256
+        if key not in groups:
+            continue
+        group, anchor = groups[key], anchors.get(key)
         night = Night(
             run=info.run,
             at=info.created_at,
             commit=info.environment.git_commit,
             fingerprint=info.fingerprint,
-            value=_level(group, cell, calibration),
+            value=_level(group, (work.workload, work.precision), calibration),
             processes=len(group),
             anchor=anchor,
             anchor_run=None if note is None or anchor is None else note.base_run,
-            disturbed=any(map(disturbances, group["cautions"])),
+            disturbed=any(map(disturbances, group["cautions"])) or set(group["seed"]) != set(work.seeds),
+            failed=max(0, trials - len(group)),
         )
-        found.append((cell, str(setup), night))
+        found.append((work, night))
     return found
 
 

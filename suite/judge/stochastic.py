@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from suite.judge.cells import Cell, Sides, disturbances
+from suite.judge.cells import Cell, Sides, disturbances, seed_difference
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict
 from suite.judge.operators import growth
 from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
@@ -63,34 +63,61 @@ def judge_family(
 
     `paired` are the cells whose sides were run in turn: a block of both, which ran in the same minutes, is then a pair.
     """
+    differ = {cell: seed_difference(*sides) for cell, sides in cells.items()}
+    cells = {cell: sides if differ[cell] is None else _common_seeds(sides) for cell, sides in cells.items()}
 
     def compared(chosen: Mapping[Cell, Sides]) -> tuple[dict[Cell, _Sample], dict[Cell, Comparison]]:
         samples = {cell: _sample(metric, sides, estimator_of(cell), cell in paired) for cell, sides in chosen.items()}
-        samples = {cell: sample for cell, sample in samples.items() if sample.base and sample.candidate}
         return samples, {
             cell: compare(sample.base, sample.candidate, metric.limit, paired=sample.paired)
             for cell, sample in samples.items()
+            if sample.base and sample.candidate
         }
 
     samples, results = compared(cells)
     cautions = {cell: _cautions(cells[cell]) for cell in results} if metric.disturbed else {}
     disturbed = {cell: _undisturbed(cells[cell]) for cell, codes in cautions.items() if codes}
-    without = {cell: result for cell, result in results.items() if cell not in disturbed} | compared(disturbed)[1]
+    quiet, again = compared(disturbed)
+    without = {cell: result for cell, result in results.items() if cell not in disturbed} | again
     adjusted, adjusted_without = _adjusted(results), _adjusted(without)
     found = []
-    for cell, result in results.items():
+    for cell, sample in samples.items():
+        if cell not in results:
+            found += _absent(metric, cell, sample, differ[cell])
+            continue
+        result = results[cell]
         verdict, reasons = decide(result, metric.limit, adjusted.get(cell), levels)
-        notes = _notes(cells[cell])
+        notes = (*((differ[cell] or "",) * (differ[cell] is not None)), *_notes(cells[cell]))
         if cell in disturbed and not reasons:
-            again = decide(without[cell], metric.limit, adjusted_without.get(cell), levels) if cell in without else None
-            if again == (verdict, ()):
+            other = decide(without[cell], metric.limit, adjusted_without.get(cell), levels) if cell in without else None
+            if other == (verdict, ()):
                 notes = (*(f"{caution}; without them the verdict is the same" for caution in cautions[cell]), *notes)
             else:
                 verdict, reasons = Verdict.INCONCLUSIVE, cautions[cell]
-        finding = _finding(metric, cell, samples[cell], result, levels, len(adjusted))
+        finding = _finding(metric, cell, sample, result, levels, len(adjusted))
         finding = replace(finding, verdict=verdict, reasons=reasons, notes=notes, p_adjusted=adjusted.get(cell))
+        # More processes of the candidate help only where those of the base are enough, or its code is run again.
+        enough = cell in paired or len(quiet.get(cell, sample).base) >= FEWEST
+        finding = replace(finding, undecided=verdict is Verdict.INCONCLUSIVE and enough)
         found.append(_completed(metric, finding, result, levels, cells[cell]))
     return found
+
+
+def _common_seeds(sides: Sides) -> Sides:
+    """The trials of seeds that both sides have: another seed may be other work."""
+    both = set(sides[0]["seed"]) & set(sides[1]["seed"])
+    before, after = (side[side["seed"].isin(both)] for side in sides)
+    return before, after
+
+
+def _absent(metric: StochasticMetric, cell: Cell, sample: _Sample, differ: str | None) -> list[Finding]:
+    """What to say where a side has no value: what vanished may hide a regression. Nothing where neither has one."""
+    if not sample.base and not sample.candidate and differ is None:
+        return []
+    verdict = Verdict.NOT_MEASURED if sample.candidate else Verdict.INCOMPARABLE
+    why = "the base has no value, the candidate has" if sample.candidate else "the candidate has no value, the base has"
+    reason = differ if differ is not None and not sample.base and not sample.candidate else why
+    return [Finding(*cell, metric.name, verdict, MetricClass.STOCHASTIC, reasons=(reason,))]
 
 
 def _adjusted(results: Mapping[Cell, Comparison]) -> dict[Cell, float]:

@@ -63,12 +63,16 @@ def print_verdicts(verdicts: Verdicts) -> None:
 def print_trends(trends: Sequence[Trend], device: str) -> None:
     """One row per series, the worst first; where a cell has several, with the first of their setups' hashes."""
     of_cell = Counter(trend.cell for trend in trends)
+    machines = list(dict.fromkeys(trend.device for trend in trends))
+    where = device if len(machines) < 2 else f"{len(machines)} machines"
     console = plain_console()
     counts = Counter(trend.state for trend in trends)
-    console.print(f"{', '.join(f'{count} {state}' for state, count in counts.items()) or 'no series'} on {device}")
+    console.print(f"{', '.join(f'{count} {state}' for state, count in counts.items()) or 'no series'} on {where}")
     table = Table()
     for name in ("cell", "state"):
         table.add_column(name, no_wrap=True)
+    if len(machines) > 1:
+        table.add_column("machine")
     for name in ("nights", "anchored", "change", "p"):
         table.add_column(name, justify="right")
     table.add_column("between runs")
@@ -79,6 +83,7 @@ def print_trends(trends: Sequence[Trend], device: str) -> None:
         table.add_row(
             f"{trend.cell}{setup}",
             trend.state.value,
+            *([trend.device] if len(machines) > 1 else []),
             str(trend.nights),
             "yes" if trend.anchored else "no",
             "" if trend.change is None else f"{trend.change:+.1%}",

@@ -140,3 +140,17 @@ def test_a_night_a_little_above_the_others_is_run_again_and_not_shown_as_suspect
     assert (trend.state, trend.reasons) == (State.STEADY, ())
     (suspect,) = suspects(tmp_path)
     assert suspect.run == list_runs(tmp_path)[-1].run
+
+
+def test_a_run_on_another_machine_hides_no_regression_of_this_one(tmp_path: Path) -> None:
+    for number in range(17):
+        slower = 1.2 if number >= 12 else 1 + 0.001 * (number % 3)
+        records.stored(tmp_path, records.cell([0.1 * slower], "gpt"))
+    before = [(trend.state, trend.nights) for trend in follow(tmp_path)[1]]
+    records.stored(tmp_path, records.cell([0.1], "gpt"), records.environment(threads=1))
+    device, trends = follow(tmp_path)
+    assert device == "Test CPU"
+    assert [(trend.state, trend.nights, trend.device) for trend in trends] == [
+        (*before[0], "Test CPU (Test CPU, 2 threads)"),
+        (State.TOO_SHORT, 1, "Test CPU (Test CPU, 1 threads)"),
+    ]

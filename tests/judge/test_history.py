@@ -496,7 +496,7 @@ def test_a_cell_that_the_newest_runs_planned_and_have_no_time_of_is_not_steady()
     assert trend.state == State.WITHOUT_NUMBERS
     assert trend.reasons == (
         "2 runs have no time of it, the first run-30",
-        "the last that has one was steady",
+        "what the last times say is steady",
     )
     assert exit_status([trend], frozenset()) == 4
 
@@ -527,3 +527,19 @@ def test_what_fails_is_what_somebody_must_look_at(state: State, anchored: bool, 
     trends = [Trend("gpt", "bf16", state, 30, anchored), Trend("gpt", "fp32", State.STEADY, 30, anchored)]
     assert exit_status(trends, frozenset({"regressed"})) == default
     assert exit_status(trends, frozenset({"regressed", "inconclusive"})) == strict
+
+
+@pytest.mark.parametrize(("failed", "state"), [(1, State.STEADY), (5, State.STEADY), (6, State.WITHOUT_NUMBERS)])
+def test_a_newest_run_of_which_trials_failed_says_so_and_most_of_them_are_no_numbers(failed: int, state: State) -> None:
+    trend = trend_of(_with_nights(_series((0.0, 30)), failed={29: failed}))
+    assert trend.state == state
+    assert f"{failed} of {failed + 5} trials of run run-29 have no time" in trend.reasons
+
+
+@pytest.mark.parametrize("first", [3, 5, 7])
+def test_a_change_soon_after_the_series_began_is_seen_once_the_new_level_is_known(first: int) -> None:
+    """As after a driver update, or when a level was accepted a few nights before."""
+    trend = trend_of(_series((0.0, first), (SLOWER, 30)))
+    assert trend.state == State.REGRESSED
+    assert trend.first_run is not None
+    assert trend.first_run <= f"run-{first:02}" <= (trend.last_run or "")

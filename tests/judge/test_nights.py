@@ -236,3 +236,19 @@ def test_a_cell_that_several_runs_did_not_plan_has_ended(tmp_path: Path, runs: i
         records.stored(tmp_path, records.cell([0.1], "bert"))
     series = next(found for found in series_of(tmp_path, Calibration()) if found.workload == "gpt")
     assert (series.without_numbers, series.ended) == ((), ended)
+
+
+def test_other_seeds_are_another_series(tmp_path: Path) -> None:
+    for seeds in ((0, 1), (0, 1), (1,)):
+        trials = [records.record(spec=records.spec(seed=seed)) for seed in seeds]
+        records.stored(tmp_path, trials)
+    found = series_of(tmp_path, Calibration())
+    assert [(series.seeds, len(series.nights)) for series in found] == [((0, 1), 2), ((1,), 1)]
+
+
+def test_a_night_in_which_a_seed_failed_is_disturbed_and_says_how_many_trials_did(tmp_path: Path) -> None:
+    failed = records.record(Outcome.CRASHED, reason="it broke.", spec=records.spec(seed=1))
+    records.stored(tmp_path, [records.record(spec=records.spec(seed=0)), failed])
+    (series,) = series_of(tmp_path, Calibration())
+    (night,) = series.nights
+    assert (series.seeds, night.processes, night.failed, night.disturbed) == ((0, 1), 1, 1, True)

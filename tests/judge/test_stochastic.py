@@ -150,10 +150,61 @@ def test_one_side_without_noise_does_not_make_the_other_certain() -> None:
     assert _times([0.1] * 5, _scaled(STEADY, 1.03)).verdict == Verdict.REGRESSED
 
 
-def test_a_process_without_a_time_is_left_out_and_a_cell_without_any_has_no_finding() -> None:
+def test_a_process_without_a_time_is_left_out() -> None:
     found = _judge((_side((*STEADY, math.nan)), _side(STEADY)))
     assert (found.verdict, found.processes_base) == (Verdict.UNCHANGED, 5)
-    assert judge_family(STEP_TIME, {CELL: (_side([math.nan] * 5), _side(STEADY))}, Levels()) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "verdict", "reason"),
+    [
+        ([math.nan] * 5, STEADY, Verdict.NOT_MEASURED, "the base has no value, the candidate has"),
+        (STEADY, [math.nan] * 5, Verdict.INCOMPARABLE, "the candidate has no value, the base has"),
+    ],
+)
+def test_what_one_side_lacks_altogether_is_named(
+    base: Sequence[float], candidate: Sequence[float], verdict: Verdict, reason: str
+) -> None:
+    found = _times(base, candidate)
+    assert (found.verdict, found.reasons) == (verdict, (reason,))
+
+
+def test_what_neither_side_has_is_no_finding() -> None:
+    assert judge_family(STEP_TIME, {CELL: (_side([math.nan] * 5), _side([math.nan] * 5))}, Levels()) == []
+
+
+def test_only_seeds_that_both_sides_have_are_compared() -> None:
+    """Seed 1 takes a tenth longer on both sides; the candidate has that one only."""
+    slow = _scaled(STEADY, 1.1)
+    base = _side([*STEADY, *slow], seed=[0] * 5 + [1] * 5, repeat=[0, 1, 2, 3, 4] * 2)
+    found = _judge((base, _side(slow, seed=[1] * 5)))
+    assert (found.verdict, found.processes_base, found.processes_candidate) == (Verdict.UNCHANGED, 5, 5)
+    assert found.notes == ("only the common seeds are compared (1): the base has 0, 1, the candidate 1",)
+
+
+def test_without_a_common_seed_nothing_is_compared() -> None:
+    found = _judge((_side(STEADY), _side(STEADY, seed=[1] * 5)))
+    assert (found.verdict, found.reasons) == (
+        Verdict.INCOMPARABLE,
+        ("no common seeds: the base has 0, the candidate 1",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "disturbed", "helps"),
+    [
+        (NOISY, NOISY, 0, True),
+        (STEADY, STEADY[:2], 0, True),  # two of the candidate, which a top-up adds to
+        (STEADY[:2], STEADY, 0, False),  # of the base it adds nothing
+        (STEADY, _scaled(STEADY, 3.0), 3, True),
+        (STEADY, _scaled(STEADY, 3.0), 0, False),  # decided
+    ],
+)
+def test_a_top_up_is_worth_its_time_where_the_candidates_processes_are_what_is_missing(
+    base: Sequence[float], candidate: Sequence[float], disturbed: int, helps: bool
+) -> None:
+    cautions = [_cautions("foreign_load")] * disturbed + ["[]"] * (len(candidate) - disturbed)
+    assert _judge((_side(base), _side(candidate, cautions=cautions))).undecided == helps
 
 
 def test_more_noise_alone_is_never_a_regression() -> None:
