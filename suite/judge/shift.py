@@ -74,12 +74,12 @@ def _shift(moved: Sequence[Finding], judged: int, verdict: Verdict, common: floa
 
 
 def _beyond(finding: Finding, common: float) -> bool:
-    """Whether the whole 98 % interval lies beyond the common shift, a logarithm, in its direction."""
+    """Whether the whole 98 % interval lies beyond the common shift, a logarithm, by a change that matters."""
     nearest = finding.low if common > 0 else finding.high
     if nearest is None:
         return False
     further = math.log1p(nearest) - common
-    return round(further if common > 0 else -further, 9) > 0  # without noise all differ by rounding alone
+    return (further if common > 0 else -further) >= math.log1p(finding.limit or 0.0)
 
 
 def _kept(finding: Finding, shift: Finding) -> Finding:
