@@ -207,7 +207,8 @@ def test_without_a_baseline_the_headline_says_what_was_measured(tmp_path: Path, 
         "no baseline is approved for this machine."
     )
     assert headline in page.words
-    assert "This run was not compared with a baseline: no baseline is approved for this machine; approve one." in page.words
+    why = "This run was not compared with a baseline: no baseline is approved for this machine; approve one."
+    assert why in page.words
     assert f"ampmark baseline approve {run.info.run}" in page.words
 
 
