@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from suite import catalog, profiles, runner, store
 from suite.companions import looks_of, read_note, topup_folder, whole, write_note
 from suite.errors import Incomparable, NoBaseline, ResultsError, UnwritableResults, UsageError
 from suite.execution import RunInterruptedError, execute
+from suite.files import lock
 from suite.home import Home
 from suite.runner import Event, Machine
 from suite.spec import Plan, expand, more_of
@@ -155,16 +157,30 @@ def gate(
 
     Where that baseline's code was run in turn with the candidate, its fresh processes are the base. `topping_up` says
     that more processes will be measured where a cell is undecided: the error rates are then divided among all looks.
+    Where the run cannot be judged, `verdict.json` says so: what it said before is no answer any more.
 
     Raises:
         NoBaseline: none is approved.
         Incomparable: it is approved for another machine or other software only.
+        UsageError: the candidate was cut short, or is the baseline itself.
         UnwritableResults: `verdict.json` cannot be written.
     """
+    from suite.judge.verdict_file import write_refusal
+
+    home = home or Home.choose()
+    try:
+        return _judge(candidate, home, baseline, topping_up=topping_up)
+    except UnwritableResults:
+        raise
+    except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
+        write_refusal(home.reports, candidate.info.run, str(error))
+        raise
+
+
+def _judge(candidate: Run, home: Home, baseline: str, *, topping_up: bool = False) -> Verdicts:
     from suite.judge.gate import judge
     from suite.judge.verdict_file import write_verdicts
 
-    home = home or Home.choose()
     verdicts = judge(candidate, home.results, baseline, topping_up=topping_up)
     write_verdicts(home.reports, verdicts)
     return verdicts
@@ -178,16 +194,17 @@ def report(candidate: Run, *, home: Home | None = None, baseline: str | None = N
 
     Raises:
         NoBaseline, Incomparable: the named one is not approved, or only for another machine or other software.
+        UsageError: the run was cut short, or is the named baseline itself.
     """
     from suite.judge.verdict_file import read_verdicts
     from suite.report import render
 
     home = home or Home.choose()
     if baseline is not None:
-        gate(candidate, home=home, baseline=baseline)
+        _judge(candidate, home, baseline)
     verdicts, notice = None, None
     try:
-        verdicts = read_verdicts(home.reports, candidate.info.run) or gate(candidate, home=home)
+        verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
     except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
     return render(candidate, verdicts, home.reports / candidate.info.run, notice)
@@ -235,14 +252,20 @@ def top_up(
     """Measure more processes of these cells of a stored run, as a run of its own in its folder.
 
     Raises:
-        UsageError: the machine or its software is no longer the same.
+        UsageError: the machine or its software is no longer the same, or another process does that at this moment.
     """
     machine = runner.survey(candidate.info.plan.device)
     _same_ground(candidate, machine)
-    plan = more_of(whole(looks_of(candidate)).info.plan, set(cells), processes)
-    text = (candidate.folder / "profile.toml").read_text(encoding="utf-8")
-    writer = store.create_run(topup_folder(candidate.folder), plan, machine.environment, candidate.info.command, text)
-    return execute(writer, machine, on_event, anchor)
+    held = lock(candidate.folder)
+    try:
+        plan = more_of(whole(looks_of(candidate)).info.plan, set(cells), processes)
+        text = (candidate.folder / "profile.toml").read_text(encoding="utf-8")
+        writer = store.create_run(
+            topup_folder(candidate.folder), plan, machine.environment, candidate.info.command, text
+        )
+        return execute(writer, machine, on_event, anchor)
+    finally:
+        os.close(held)
 
 
 def _same_ground(candidate: Run, machine: Machine) -> None:

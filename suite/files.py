@@ -6,7 +6,9 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ __all__ = [
     "check_sha256",
     "drop_unfinished_line",
     "lock",
+    "locked",
     "read_json",
     "read_parquet",
     "read_text",
@@ -101,27 +104,39 @@ def lock(folder: Path) -> int:
     return held
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for writing; whoever holds it already, in this process or another, is waited for."""
+    with (folder / ".lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write beside the target, then rename: a reader never sees half a file."""
-    partial = path.with_suffix(".partial")
-    try:
+    with _beside(path) as partial:
         frame.to_parquet(partial, index=False)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write beside the target, flush to the disk, then rename."""
-    partial = path.with_suffix(".partial")
+    with _beside(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A new file to write to, which then takes the place of `path`, or is removed where that fails."""
+    # A name of its own, so that two processes that write the same file do not write into one another's.
+    partial = path.with_name(f"{path.stem}.{secrets.token_hex(6)}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        try:
+            yield partial
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(path.parent, error) from error
 

@@ -73,6 +73,8 @@ class RunInfo:
         # The id becomes part of paths.
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.run):
             raise ValueError(f"the run's id {self.run!r} is no name; it has letters, digits, dots, dashes and _.")
+        if datetime.fromisoformat(self.created_at).tzinfo is None:
+            raise ValueError(f"created_at is {self.created_at!r}; it has a time zone.")
 
     @property
     def fingerprint(self) -> str:
@@ -161,7 +163,7 @@ def reopen_run(folder: Path) -> RunWriter:
     """Go on with an interrupted run; its finished trials are kept."""
     info = _read_info(folder)
     records = _read_journal(folder, info.plan)
-    if info.files is None:
+    if info.sealed_at is None:
         drop_unfinished_line(folder / "trials.jsonl")
     return RunWriter(folder, info, records)
 
@@ -175,9 +177,10 @@ def load_run(folder: Path) -> Run:
         NewerSchema: written by a newer ampmark.
     """
     info = _read_info(folder)
-    if info.files is None:
+    if info.sealed_at is None:
         return Run(folder, info, *_frames(_read_journal(folder, info.plan), info.run))
-    _check_seal(folder, info.files)
+    for name in _SEALED_FILES:
+        check_sha256(folder / name, (info.files or {})[name])
     trials = read_parquet(folder / "trials.parquet", TRIAL_COLUMNS, info.schema)
     return Run(folder, info, trials, read_parquet(folder / "steps.parquet", STEP_COLUMNS, info.schema))
 
@@ -191,7 +194,7 @@ def load_records(folder: Path) -> tuple[RunInfo, list[TrialRecord]]:
     """
     run = load_run(folder)
     records = sorted(_read_journal(folder, run.info.plan), key=lambda record: record.order)
-    if run.info.files is not None and run.info.schema == SCHEMA:
+    if run.info.sealed_at is not None and run.info.schema == SCHEMA:
         for name, stored, made in zip(
             ("trials", "steps"), (run.trials, run.steps), _frames(records, run.info.run), strict=True
         ):
@@ -203,9 +206,13 @@ def load_records(folder: Path) -> tuple[RunInfo, list[TrialRecord]]:
 
 
 def list_runs(results: Path) -> list[RunInfo]:
-    """Every run under a results folder, oldest first."""
-    folders = sorted((results / "runs").glob("*/run.json"))
-    return [_read_info(path.parent) for path in folders]
+    """Every run under a results folder, oldest first; a copy of one, which would count as one more, is damage."""
+    folders = sorted(path.parent for path in (results / "runs").glob("*/run.json"))
+    runs = [_read_info(folder) for folder in folders]
+    for folder, info in zip(folders, runs, strict=True):
+        if folder.name != info.run:
+            raise DamagedResults(f"{folder} holds run {info.run} under another name; remove the copy.")
+    return runs
 
 
 def find_run(results: Path, name: str) -> Path:
@@ -214,7 +221,7 @@ def find_run(results: Path, name: str) -> Path:
     Raises:
         NoResults: nothing fits, or more than one does.
     """
-    if name and _is_run(Path(name)):
+    if name and os.path.exists(Path(name) / "run.json"):  # unlike Path.exists, False where it is too long to be a path
         return Path(name)
     runs = sorted(path.parent for path in (results / "runs").glob("*/run.json"))
     if not runs:
@@ -226,20 +233,6 @@ def find_run(results: Path, name: str) -> Path:
         what = "no run" if not found else f"{len(found)} runs"
         raise NoResults(f"{what} under {results} begin with {name!r}; `ampmark list` shows their ids.")
     return found[0]
-
-
-def _is_run(folder: Path) -> bool:
-    try:
-        return (folder / "run.json").exists()
-    except OSError:
-        return False  # too long to be a path
-
-
-def _check_seal(folder: Path, files: Mapping[str, str]) -> None:
-    if set(files) != set(_SEALED_FILES):
-        raise DamagedResults(f"{folder / 'run.json'} does not seal {', '.join(_SEALED_FILES)}; restore it from a copy.")
-    for name, expected in files.items():
-        check_sha256(folder / name, expected)
 
 
 def _frames(records: list[TrialRecord], run: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -263,9 +256,12 @@ def _read_info(folder: Path) -> RunInfo:
     data = read_json(path, read_text(path))
     refuse_newer(path, data)
     try:
-        return decode(RunInfo, data, str(path))
+        info = decode(RunInfo, data, str(path))
     except (DecodeError, UsageError) as error:
         raise DamagedResults(f"{path} is not a run description: {error}") from error
+    if info.sealed_at is not None and set(info.files or ()) != set(_SEALED_FILES):
+        raise DamagedResults(f"{path} does not seal {', '.join(_SEALED_FILES)}; restore it from a copy.")
+    return info
 
 
 def _read_journal(folder: Path, plan: Plan) -> list[TrialRecord]:

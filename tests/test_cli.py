@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from suite.cli import main
+from suite.store import create_run, load_records
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,6 +61,15 @@ def stored(profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(stored: Path, tmp_path: Path) -> Path:
     """A copy of it to spoil."""
     return Path(shutil.copytree(stored, tmp_path / "home"))
+
+
+def _measured_again(home: Path) -> Path:
+    """A later run that came out as the only one did."""
+    info, trials = load_records(_only_run(home))
+    writer = create_run(home / "results", info.plan, info.environment, info.command)
+    for trial in trials:
+        writer.append(trial, "")
+    return writer.seal().folder
 
 
 def _only_run(home: Path) -> Path:
@@ -170,17 +180,115 @@ def test_a_gate_without_a_baseline_is_exit_status_2(home: Path, capsys: pytest.C
     assert message.count("\n") == 1
 
 
+def test_a_refused_gate_leaves_no_older_verdict_that_says_fine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    run = _measured_again(home)
+    assert ampmark("gate", "--home", home) == 0
+    path = home / "reports" / run.name / "verdict.json"
+    assert json.loads(path.read_text(encoding="utf-8"))["exit_status"] == 0
+    shutil.rmtree(home / "results" / "baselines")
+    capsys.readouterr()
+    assert ampmark("gate", "--home", home) == 2
+    said = capsys.readouterr().err.removeprefix("ampmark: ").rstrip("\n")
+    refused = {"schema": 1, "headline": said, "exit_status": 2, "findings": []}
+    assert json.loads(path.read_text(encoding="utf-8")) == refused
+    assert ampmark("explain", "tiny/fp32", "--home", home) == 2
+    assert f"run {run.name} was not judged yet" in capsys.readouterr().err
+    assert ampmark("report", "--home", home) == 0
+    page = path.with_name("index.html").read_text(encoding="utf-8")
+    assert "not compared with a baseline: no baseline &#39;main&#39; is approved" in page
+
+
+def test_a_gate_that_meets_a_damaged_baseline_leaves_no_older_verdict_either(home: Path) -> None:
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    run = _measured_again(home)
+    assert ampmark("gate", "--home", home) == 0
+    (approval,) = (home / "results" / "baselines").glob("*/*/baseline.json")
+    approval.write_text("{", encoding="utf-8")
+    assert ampmark("gate", "--home", home) == 2
+    verdict = json.loads((home / "reports" / run.name / "verdict.json").read_text(encoding="utf-8"))
+    assert (verdict["exit_status"], verdict["findings"]) == (2, [])
+    assert verdict["headline"].startswith(f"{approval} is damaged (")
+
+
+def test_a_gate_of_the_baseline_itself_is_exit_status_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = _only_run(home).name
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    capsys.readouterr()
+    assert ampmark("gate", "--home", home) == 2
+    assert capsys.readouterr().err == (
+        f"ampmark: run {run} is baseline 'main' itself, so there is nothing to compare; "
+        "measure again with `ampmark run`.\n"
+    )
+    assert ampmark("report", "--home", home) == 0
+    page = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
+    assert f"not compared with a baseline: run {run} is baseline &#39;main&#39; itself" in page
+
+
+def test_what_the_gate_prints_as_json_is_what_it_writes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    run = _measured_again(home).name
+    capsys.readouterr()
+    assert ampmark("gate", "--home", home, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((home / "reports" / run / "verdict.json").read_text(encoding="utf-8"))
+    assert (printed["schema"], printed["exit_status"], printed["candidate_run"]) == (1, 0, run)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error"),
+    [
+        (("gate",), 0, ""),
+        (("gate", "--json"), 0, "report: "),
+        (("list",), 0, ""),
+        (("gate", "--baseline", "none"), 2, "ampmark: no baseline 'none' is approved "),
+    ],
+)
+def test_a_reader_that_leaves_early_changes_neither_the_exit_status_nor_what_is_written(
+    home: Path, arguments: tuple[str, ...], status: int, error: str
+) -> None:
+    """As in `ampmark gate | true`: nobody reads a single line."""
+    assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    run = _measured_again(home).name
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "suite", *arguments, "--home", str(home)],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert ended.returncode == status
+    assert ended.stderr.startswith(error)
+    assert ended.stderr.count("\n") == bool(error)
+    written = home / "reports" / run
+    if status == 0 and arguments[0] == "gate":
+        assert {path.name for path in written.iterdir()} == {"index.html", "summary.md", "verdict.json"}
+
+
+def test_a_message_that_nobody_reads_leaves_the_exit_status(home: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "suite", "gate", "--home", str(home)]
+    assert subprocess.run(words, cwd=ROOT, stdout=writer, stderr=writer, check=False).returncode == 2
+    os.close(writer)
+
+
 def test_approve_then_gate_then_list(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = _only_run(home).name
     assert ampmark("baseline", "approve", "latest", "--reason", "first good run", "--home", home) == 0
+    run = _measured_again(home).name
     capsys.readouterr()
     assert ampmark("gate", "--home", home) == 0
     out = capsys.readouterr().out
     assert "0 regressed" in out
-    run = _only_run(home).name
     folder = home / "reports" / run
     assert {path.name for path in folder.iterdir()} == {"index.html", "summary.md", "verdict.json"}
     verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
-    assert (verdict["baseline"], verdict["base_run"], verdict["candidate_run"]) == ("main", run, run)
+    assert (verdict["baseline"], verdict["base_run"], verdict["candidate_run"]) == ("main", base, run)
     assert ampmark("baseline", "list", "--home", home) == 0
     assert "first good run" in capsys.readouterr().out
     assert ampmark("baseline", "list", "--home", home, "--json") == 0
@@ -378,6 +486,7 @@ def test_a_report_shows_the_verdicts_that_the_gate_left_unless_a_baseline_is_nam
 ) -> None:
     for name in ("main", "other"):
         assert ampmark("baseline", "approve", "latest", "--reason", "r", "--name", name, "--home", home) == 0
+    _measured_again(home)
     assert ampmark("gate", "--baseline", "other", "--home", home) == 0
     (path,) = (home / "reports").glob("*/verdict.json")
     assert ampmark("report", "--home", home) == 0
@@ -394,6 +503,7 @@ def test_a_damaged_verdict_costs_the_comparison_and_not_the_report(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ampmark("baseline", "approve", "latest", "--reason", "r", "--home", home) == 0
+    _measured_again(home)
     assert ampmark("gate", "--home", home) == 0
     (path,) = (home / "reports").glob("*/verdict.json")
     path.write_text("{", encoding="utf-8")

@@ -322,7 +322,8 @@ def _seeds(count: int) -> list[TrialRecord]:
 
 
 def test_calibrate_freezes_and_shows_the_choices(tmp_path: Path, capsys: Capture) -> None:
-    run = _stored(tmp_path, [*records.cell(STEADY * 2), *_seeds(12)[1:]])
+    equal = [*records.cell(STEADY * 2), *_seeds(12)[1:]]
+    run = _stored(tmp_path, equal)
     assert ampmark("calibrate", "latest", *WHY, "--home", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "gpt × fp32" in printed
@@ -333,6 +334,7 @@ def test_calibrate_freezes_and_shows_the_choices(tmp_path: Path, capsys: Capture
     assert frozen.cells[0].quality_margin is not None
     # What was frozen can be used: a gate reads it.
     approve(tmp_path / "results", run, "main", "trusted")
+    _stored(tmp_path, equal)
     assert ampmark("gate", "--json", "--home", tmp_path) == 0
 
 
@@ -412,11 +414,22 @@ def test_an_anchor_in_an_environment_of_its_own_cannot_be_topped_up(tmp_path: Pa
     run = _noisy(tmp_path)
     base = sorted(path.name for path in (tmp_path / "results" / "runs").iterdir())[0]
     write_note(run.folder, AnchorNote("main", base, own_python=True))
-    for seconds in UNSTEADY[::-1]:
+    for seconds in (0.09, 0.11, 0.095, 0.105, 0.1):
         records.stored(anchor_folder(run.folder), records.cell([seconds]))
     assert _without_top_up(capsys, tmp_path) == (
         "no top-up: the anchor's code was in an environment of its own, which a top-up does not know."
     )
+
+
+def test_a_top_up_that_cannot_be_made_does_not_cost_the_error_rates_of_three_looks(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """One-sided p = 0.007 is an alarm at 0.01 and none at a third of it."""
+    approve(tmp_path / "results", _stored(tmp_path, records.cell([0.099, 0.1, 0.101])), "main", "trusted")
+    _stored(tmp_path, records.cell([0.1024, 0.1034, 0.1044]))
+    assert ampmark("gate", "--home", tmp_path) == 1
+    assert ampmark("gate", "--top-up", "--home", tmp_path) == 1
+    assert "no top-up: " in capsys.readouterr().out
 
 
 def test_undecided_cells_are_measured_until_they_are_decided_and_no_others(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -381,12 +382,22 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 def test_runs_are_listed_oldest_first(tmp_path: Path) -> None:
     folder = _open(tmp_path).folder
+    _edit(folder / "run.json", folder.name, "20990101T000000Z-ffffff")
     folder.rename(folder.with_name("20990101T000000Z-ffffff"))
     second = _open(tmp_path).seal()
     listed = list_runs(tmp_path)
     assert [info.sealed_at is None for info in listed] == [False, True]
     assert listed[0] == second.info
     assert list_runs(tmp_path / "nothing") == []
+
+
+def test_a_copy_of_a_run_is_refused_and_not_counted_as_another_one(tmp_path: Path) -> None:
+    run = _open(tmp_path).seal()
+    copy = run.folder.with_name(f"{run.info.run}-bak")
+    shutil.copytree(run.folder, copy)
+    expected = f"{copy} holds run {run.info.run} under another name; remove the copy."
+    assert _refusal(DamagedResults, list_runs, tmp_path) == expected
+    assert load_run(copy).info == run.info  # by its path it can be looked at
 
 
 # --- folders that cannot be written to ------------------------------------------------------------------------------
@@ -418,13 +429,29 @@ def test_a_run_that_cannot_be_sealed_says_so(tmp_path: Path, blocked: str) -> No
     assert message == f"{writer.folder} cannot be written to (Is a directory); give another folder with --out."
 
 
-@pytest.mark.parametrize("files", [{}, {"trials.jsonl": "0"}])
-def test_a_seal_that_does_not_cover_the_files_is_damage(tmp_path: Path, files: dict[str, str]) -> None:
+@pytest.mark.parametrize("files", [None, {}, {"trials.jsonl": "0"}])
+def test_a_seal_that_does_not_cover_the_files_is_damage(tmp_path: Path, files: dict[str, str] | None) -> None:
     path = _open(tmp_path).seal().folder / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"files": files}), encoding="utf-8")
-    assert "does not seal trials.jsonl, trials.parquet, steps.parquet" in _refusal(
-        DamagedResults, load_run, path.parent
-    )
+    said = "does not seal trials.jsonl, trials.parquet, steps.parquet; restore it from a copy."
+    assert _refusal(DamagedResults, load_run, path.parent) == f"{path} {said}"
+    assert _refusal(DamagedResults, list_runs, tmp_path) == f"{path} {said}"
+
+
+@pytest.mark.parametrize(
+    ("created_at", "said"),
+    [
+        ("yesterday", "Invalid isoformat string: 'yesterday'"),
+        ("2026-01-01T00:00:00", "created_at is '2026-01-01T00:00:00'; it has a time zone."),
+    ],
+)
+def test_a_run_without_a_time_of_its_own_is_damage(tmp_path: Path, created_at: str, said: str) -> None:
+    path = _open(tmp_path).seal().folder / "run.json"
+    described = json.loads(path.read_text(encoding="utf-8")) | {"created_at": created_at}
+    path.write_text(json.dumps(described), encoding="utf-8")
+    expected = f"{path} is not a run description: {path}: {said}"
+    assert _refusal(DamagedResults, load_run, path.parent) == expected
+    assert _refusal(DamagedResults, list_runs, tmp_path) == expected
 
 
 def test_an_id_that_is_a_path_is_damage(tmp_path: Path) -> None:

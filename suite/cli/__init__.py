@@ -8,6 +8,7 @@ meant to · 130 interrupted (what finished is kept).
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import traceback
@@ -48,10 +49,13 @@ app.add_typer(scaling.demo, name="demo")
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (None: of this process); an ampmark error is one line on stderr and exit status 2."""
     signal.signal(signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show × shows ? instead; a table is no reason to fail.
             stream.reconfigure(errors="replace")
+            if stream is getattr(sys, f"__{name}__"):
+                setattr(sys, name, _Unread(stream))
     try:
         app(arguments)
     except SuiteError as error:
@@ -66,6 +70,43 @@ def main(arguments: list[str] | None = None) -> None:
         what = f"{type(error).__name__}: {error}"
         print(f"ampmark: an error in ampmark itself ({what}); please report it.", file=sys.stderr)
         sys.exit(2)
+
+
+class _Unread(io.TextIOWrapper):
+    """A stream whose reader may leave early, as in `ampmark gate | head`: what it does not read is dropped.
+
+    Without this the broken pipe ends the command with status 1, which means "regressed" here.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__(
+            stream.buffer,
+            stream.encoding,
+            stream.errors,
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+
+    def write(self, text: str, /) -> int:
+        """Write, or drop what nobody reads."""
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop what nobody reads."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Let this and all that follows go nowhere; what is left in the buffer goes the same way."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -122,7 +122,9 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
                 anchor = again(candidate, place.results) if verdicts.anchored else None
                 api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)
             except UsageError as error:
-                # What is known without it stays known, and decides the exit status.
+                # What is known without it decides the exit status; with one look the error rates need not be shared.
+                if len(looks_of(candidate)) == 1:
+                    verdicts = api.gate(candidate, home=place, baseline=baseline)
                 verdicts = replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {error}"))
                 write_verdicts(place.reports, verdicts)
                 return verdicts
@@ -130,8 +132,10 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     return verdicts
 
 
-def _say(verdicts: Any, as_json: bool) -> None:
+def _say(verdicts: Verdicts, as_json: bool) -> None:
+    from suite.judge.verdict_file import document
+
     if as_json:
-        print_json(encode(verdicts) | {"headline": verdicts.headline})
+        print_json(document(verdicts))
     else:
         print_verdicts(verdicts)

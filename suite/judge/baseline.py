@@ -12,7 +12,7 @@ from pathlib import Path
 
 from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, Incomparable, NoBaseline, UsageError
-from suite.files import unwritable, write_atomically
+from suite.files import locked, unwritable, write_atomically
 from suite.record import Environment
 from suite.store import Run, load_run
 
@@ -140,19 +140,25 @@ def _folder(results: Path, name: str, fingerprint: str) -> Path:
 
 
 def _store(folder: Path, run: Run, approval: Approval) -> None:
-    """Copy the run beside the former one, then point baseline.json at it in one step, then drop the former copy."""
+    """Copy the run beside the former one, and put it in its place; of two approvals at once the last one counts."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as partial:
-            copy = shutil.copytree(run.folder, Path(partial) / "copy")
-            shutil.rmtree(folder / approval.run, ignore_errors=True)
-            copy.rename(folder / approval.run)
-        write_atomically(folder / "baseline.json", json.dumps(encode(approval), indent=1).encode())
-        for former in folder.iterdir():
-            if former.is_dir() and former.name != approval.run:
-                shutil.rmtree(former)
+        with locked(folder.parents[1]):
+            _swap(folder, run, approval)
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def _swap(folder: Path, run: Run, approval: Approval) -> None:
+    """Point baseline.json at the new copy in one step, then drop the former copy."""
+    with tempfile.TemporaryDirectory(dir=folder) as partial:
+        copy = shutil.copytree(run.folder, Path(partial) / "copy")
+        shutil.rmtree(folder / approval.run, ignore_errors=True)
+        copy.rename(folder / approval.run)
+    write_atomically(folder / "baseline.json", json.dumps(encode(approval), indent=1).encode())
+    for former in folder.iterdir():
+        if former.is_dir() and former.name != approval.run:
+            shutil.rmtree(former)
 
 
 def _read(path: Path) -> Approval:

@@ -65,9 +65,19 @@ class Calibration:
         """The frozen estimator, or None."""
         return next((c.estimator for c in self.cells if (c.workload, c.precision) == cell), None)
 
-    def margin_of(self, cell: Cell) -> float | None:
-        """The frozen quality margin in the metric's unit, or None."""
-        return next((c.quality_margin for c in self.cells if (c.workload, c.precision) == cell), None)
+    def margin_of(self, cell: Cell, metric: str) -> float | None:
+        """The frozen margin of the cell's quality, in the unit of this metric; None where it is of another one."""
+        frozen = self._margin(cell)
+        return frozen.quality_margin if frozen is not None and frozen.quality_metric == metric else None
+
+    def margin_metric_of(self, cell: Cell) -> str | None:
+        """The metric that the frozen margin of the cell's quality is of, or None."""
+        frozen = self._margin(cell)
+        return None if frozen is None else frozen.quality_metric
+
+    def _margin(self, cell: Cell) -> CellCalibration | None:
+        known = (c for c in self.cells if c.quality_margin is not None)
+        return next((c for c in known if (c.workload, c.precision) == cell), None)
 
     def fitting(self, setups: Iterable[str]) -> Calibration:
         """Only what was frozen for these setups."""

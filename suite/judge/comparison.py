@@ -133,7 +133,7 @@ def _weaker(finding: Finding) -> Finding:
     if finding.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
         finding = replace(finding, verdict=Verdict.INCONCLUSIVE, operators=())
     if finding.verdict is Verdict.INCONCLUSIVE:
-        return replace(finding, reasons=(*finding.reasons, _NO_ANCHOR), runs_to_decide=None)
+        return replace(finding, reasons=(*finding.reasons, _NO_ANCHOR), runs_to_decide=None, undecided=False)
     return replace(finding, notes=(*finding.notes, _NO_ANCHOR))
 
 
@@ -152,7 +152,7 @@ def _others(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[F
     """What is judged beside the time; of a CPU the resident memory, which is all there is."""
     hosted = {c: sides for c, sides in cells.items() if sides[1]["peak_allocated_bytes"].isna().all()}
     found = judge_family(HOST_MEMORY, hosted, levels)
-    found += judge_quality(cells, levels, terms.calibration.margin_of)
+    found += judge_quality(cells, levels, terms.calibration.margin_of, terms.calibration.margin_metric_of)
     for cell, sides in cells.items():
         found += judge_exact(cell, sides, levels.alpha)
         shape = judge_scale_shape(cell, sides, levels.alpha)

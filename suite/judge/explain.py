@@ -17,14 +17,16 @@ def find_cell(verdicts: Verdicts, text: str) -> list[Finding]:
     """The findings of the cell that is called `gpt × bf16`, `gpt/bf16`, `gpt:bf16` or `gpt-bf16`.
 
     Raises:
-        UsageError: the comparison has no such cell; the message names those it has.
+        UsageError: the comparison has no such cell, or several; the message names those it has.
     """
-    wanted = _plain(text)
-    found = [finding for finding in verdicts.findings if _plain(finding.cell) == wanted]
+    cells = {finding.cell: f"{finding.workload}/{finding.precision}" for finding in verdicts.findings}
+    exact = [cell for cell, name in cells.items() if text in (cell, name)]
+    found = exact or [cell for cell in cells if _plain(cell) == _plain(text)]
     if not found:
-        cells = dict.fromkeys(f"{finding.workload}/{finding.precision}" for finding in verdicts.findings)
-        raise UsageError(f"the comparison has no cell {text!r}; it has {', '.join(cells) or 'none'}.")
-    return found
+        raise UsageError(f"the comparison has no cell {text!r}; it has {', '.join(cells.values()) or 'none'}.")
+    if len(found) > 1:
+        raise UsageError(f"{text!r} may be {' or '.join(cells[cell] for cell in found)}; give one of these.")
+    return [finding for finding in verdicts.findings if finding.cell == found[0]]
 
 
 def explain(verdicts: Verdicts, text: str) -> list[str]:

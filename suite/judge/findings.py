@@ -17,7 +17,7 @@ class Verdict(enum.StrEnum):
     """The candidate did not finish where the baseline did."""
     INCONCLUSIVE = "inconclusive"
     CHANGED = "changed"
-    """Not the same bit for bit, and by itself neither better nor worse; the quality beside it says more."""
+    """Not the same, and by itself neither better nor worse: other bits, or a part of a machine-wide shift."""
     IMPROVED = "improved"
     UNCHANGED = "unchanged"
     INCOMPARABLE = "incomparable"

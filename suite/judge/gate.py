@@ -32,7 +32,7 @@ def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = Fa
     Raises:
         NoBaseline: none is approved.
         Incomparable: it is approved for another machine or other software only.
-        UsageError: the candidate was cut short.
+        UsageError: the candidate was cut short, or is the baseline itself.
     """
     if candidate.info.sealed_at is None:
         raise UsageError(
@@ -40,8 +40,13 @@ def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = Fa
             f"complete it with `ampmark run --resume {candidate.info.run}` first."
         )
     approval, stored = find(results, baseline, candidate.info.environment)
+    if approval.run == candidate.info.run:
+        raise UsageError(
+            f"run {approval.run} is baseline {approval.name!r} itself, so there is nothing to compare; "
+            "measure again with `ampmark run`."
+        )
     calibration = calibration_for(results, candidate.info.fingerprint)
-    looks = looks_of(candidate)
+    looks = looks_of(candidate)[:MOST_LOOKS]
     planned = MOST_LOOKS if topping_up or len(looks) > 1 else 1
     verdicts = _look(approval, stored, looks[:1], calibration, planned)
     for number in range(2, len(looks) + 1):
@@ -52,21 +57,17 @@ def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = Fa
 
 
 def undecided(verdicts: Verdicts) -> list[Cell]:
-    """Cells that more processes could decide: undecided on time or memory, for no reason but their number."""
-    cells = (
-        (finding.workload, finding.precision)
-        for finding in verdicts.findings
-        if finding.verdict is Verdict.INCONCLUSIVE
-        and finding.metric_class is MetricClass.STOCHASTIC  # more processes of a seed say nothing of its quality
-        and finding.family is not None
-        and not finding.reasons
+    """Cells that more processes could decide on time or memory: of a seed's quality they say nothing."""
+    return list(
+        dict.fromkeys((finding.workload, finding.precision) for finding in verdicts.findings if finding.undecided)
     )
-    return list(dict.fromkeys(cells))
 
 
 def _look(approval: Approval, stored: Run, looks: Sequence[Run], calibration: Calibration, planned: int) -> Verdicts:
     candidate = whole(looks)
     anchor, warnings = _anchor(approval, stored, looks)
+    note = read_note(looks[0].folder)
+    anchored = note is not None and note.baseline == approval.name
     setups = set(candidate.trials["setup_sha256"])
     terms = Terms(
         baseline=approval.name,
@@ -74,7 +75,7 @@ def _look(approval: Approval, stored: Run, looks: Sequence[Run], calibration: Ca
         looks=planned,
         calibration=calibration.fitting(setups),
         collapsing=False,  # once, of what all looks together have decided
-        warnings=(*warnings, *_stale(approval, stored, anchored=anchor is not None or bool(warnings))),
+        warnings=(*warnings, *_stale(approval, stored, anchored=anchored)),
     )
     return compare_runs(stored, candidate, terms)
 
@@ -82,8 +83,12 @@ def _look(approval: Approval, stored: Run, looks: Sequence[Run], calibration: Ca
 def _anchor(approval: Approval, stored: Run, looks: Sequence[Run]) -> tuple[Run | None, tuple[str, ...]]:
     """The anchor's processes, where there are enough and they are of this baseline's code; and why not, otherwise."""
     note = read_note(looks[0].folder)
-    if note is None or note.baseline != approval.name:
+    if note is None:
         return None, ()
+    if note.baseline != approval.name:
+        return None, (
+            f"the anchor is of baseline {note.baseline!r} and not of {approval.name!r}; the stored one counts",
+        )
     if note.base_run != approval.run:
         return None, (
             f"the anchor was run {note.base_run}, which is no longer baseline {approval.name!r}; the stored one counts",

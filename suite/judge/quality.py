@@ -29,15 +29,19 @@ SEEDS_FOR_MARGIN = 5
 LEARNED = 0.05
 """Relative gain over the input-blind predictor that is no luck; training that gives no gain then has broken down."""
 
-Margins = Callable[[Cell], float | None]
-"""The frozen margin of a cell, in its metric's unit; None where there is none."""
+Margins = Callable[[Cell, str], float | None]
+"""The frozen margin of a cell and metric, in its unit; None where there is none."""
+Metrics = Callable[[Cell], str | None]
+"""The metric that a cell's frozen margin is of; None where there is none."""
 
 
-def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margins) -> list[Finding]:
+def judge_quality(
+    cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margins, frozen_metric_of: Metrics = lambda cell: None
+) -> list[Finding]:
     """One finding per cell whose base has a quality; where the candidate has none to compare, it says why."""
     pairs = {cell: _pair(*sides) for cell, sides in cells.items()}
     known = {cell: pair for cell, pair in pairs.items() if pair is not None}
-    margins = {cell: _margin(pair, margin_of(cell)) for cell, pair in known.items()}
+    margins = {cell: _margin(pair, margin_of(cell, pair.metric)) for cell, pair in known.items()}
     results = {
         cell: compare(pair.before, pair.after, margins[cell] or 0.0, paired=True) for cell, pair in known.items()
     }
@@ -52,9 +56,14 @@ def judge_quality(cells: Mapping[Cell, Sides], levels: Levels, margin_of: Margin
             found.append(_unpaired(cell, ours, theirs))
             continue
         finding = _finding(cell, known[cell], results[cell], margins[cell], adjusted.get(cell), levels, len(family))
-        differ = seed_difference(ours, theirs)
-        found.append(replace(finding, notes=(differ,)) if differ else finding)
+        said = seed_difference(ours, theirs), _other_metric(known[cell], frozen_metric_of(cell))
+        found.append(replace(finding, notes=tuple(note for note in said if note)))
     return found
+
+
+def _other_metric(pair: _Pair, frozen: str | None) -> str | None:
+    """What to say where a margin is frozen and cannot be used."""
+    return None if frozen in (None, pair.metric) else f"the frozen margin is of {frozen} and not of {pair.metric}"
 
 
 def _unpaired(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding:
@@ -69,7 +78,7 @@ def _unpaired(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding:
     return Finding(*cell, f"quality ({before})", verdict, MetricClass.QUALITY, reasons=(reason,))
 
 
-def against_fp32(run: Run, margin_of: Margins = lambda cell: None) -> list[PrecisionQuality]:
+def against_fp32(run: Run, margin_of: Margins = lambda cell, metric: None) -> list[PrecisionQuality]:
     """Every precision's quality against float32's in the same run: worse, better, equivalent, or undecided."""
     levels, found = Levels(), []
     ordered = sorted({(spec.workload, spec.precision) for spec in run.info.plan.trials})
@@ -78,7 +87,8 @@ def against_fp32(run: Run, margin_of: Margins = lambda cell: None) -> list[Preci
         for cell in cells:
             pair = _pair(reference, measured(rows_of(run, cell))) if cell[1] != "fp32" else None
             if pair is not None:
-                found.append(_conclusion(cell, pair, _margin(pair, margin_of((workload, "fp32"))), levels))
+                margin = _margin(pair, margin_of((workload, "fp32"), pair.metric))
+                found.append(_conclusion(cell, pair, margin, levels))
     return found
 
 

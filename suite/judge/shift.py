@@ -1,7 +1,8 @@
 """Many cells that move together are one finding: the machine, or something that all of them share.
 
 It stays an alarm: without an anchor nothing tells the two apart, and the finding says how to; with one, a slow machine
-has slowed the base as well, and what is left is the code (docs/decisions/0011).
+has slowed the base as well, and what is left is the code (docs/decisions/0011). A cell that moved further than what
+they share, beyond its own uncertainty, is a finding of its own beside it.
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ def collapse(findings: Sequence[Finding], *, anchored: bool) -> tuple[list[Findi
             and len({finding.workload for finding in moved}) > 1
             and len({finding.precision for finding in moved}) > 1
         ):
-            one = _shift(moved, len(judged), verdict, anchored=anchored)
+            common = statistics.median(math.log1p(f.change) for f in moved if f.change is not None)
+            one = _shift(moved, len(judged), verdict, common, anchored=anchored)
             # One finding speaks for them; none of them decides the exit status a second time.
-            kept = [_absorbed(f) if f in moved else f for f in findings]
+            kept = [(_kept if _beyond(f, common) else _absorbed)(f, one) if f in moved else f for f in findings]
             return [one, *kept], one.reasons[0]
     return list(findings), None
 
 
-def _shift(moved: Sequence[Finding], judged: int, verdict: Verdict, *, anchored: bool) -> Finding:
+def _shift(moved: Sequence[Finding], judged: int, verdict: Verdict, common: float, *, anchored: bool) -> Finding:
     changes = [finding.change for finding in moved if finding.change is not None]
     word = "slower" if verdict is Verdict.REGRESSED else "faster"
     what = (
@@ -62,7 +64,7 @@ def _shift(moved: Sequence[Finding], judged: int, verdict: Verdict, *, anchored:
         "step_seconds",
         verdict,
         MetricClass.STOCHASTIC,
-        change=math.expm1(statistics.median(map(math.log1p, changes))),
+        change=math.expm1(common),
         limit=moved[0].limit,
         test="cells that moved together",
         processes_base=sum(finding.processes_base for finding in moved),
@@ -71,6 +73,20 @@ def _shift(moved: Sequence[Finding], judged: int, verdict: Verdict, *, anchored:
     )
 
 
-def _absorbed(finding: Finding) -> Finding:
+def _beyond(finding: Finding, common: float) -> bool:
+    """Whether the whole 98 % interval lies beyond the common shift, a logarithm, by a change that matters."""
+    nearest = finding.low if common > 0 else finding.high
+    if nearest is None:
+        return False
+    further = math.log1p(nearest) - common
+    return (further if common > 0 else -further) >= math.log1p(finding.limit or 0.0)
+
+
+def _kept(finding: Finding, shift: Finding) -> Finding:
+    note = f"beyond the machine-wide shift of {shift.change:+.1%}"
+    return replace(finding, notes=(*finding.notes, note))
+
+
+def _absorbed(finding: Finding, shift: Finding) -> Finding:
     word = f"{finding.verdict} by its own test; part of the machine-wide shift"
-    return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(word,), runs_to_decide=None)
+    return replace(finding, verdict=Verdict.CHANGED, reasons=(word,), runs_to_decide=None)

@@ -24,7 +24,7 @@ def headline(run: Run, verdicts: Verdicts | None, notice: str | None) -> str:
     found = f"{of} measured on {run.info.environment.device_name}" + (f": {counts}" if counts else "")
     # What to do about it, behind the semicolon, stands in the section on changes.
     because = f": {notice.partition('; ')[0].rstrip('.')}" if notice else ""
-    return clean(f"{found}; no baseline to compare with{because}.")
+    return clean(f"{found}; not compared with a baseline{because}.")
 
 
 def incomplete(run: Run) -> str | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 import records
@@ -15,6 +19,7 @@ from suite.judge.baseline import approve, find, list_approvals, weaknesses
 from suite.record import Caution, Outcome, TrialRecord
 from suite.store import Run, create_run, load_run
 
+ROOT = Path(__file__).parents[2]
 HERE = records.environment()
 ELSEWHERE = records.environment(device_name="Other CPU")
 
@@ -57,6 +62,49 @@ def test_a_second_approval_replaces_the_first_and_leaves_nothing_behind(tmp_path
     assert (found.reason, found.run, base.info.run) == ("second", second.info.run, second.info.run)
     assert [path.name for path in (tmp_path / "baselines" / "main").iterdir()] == [HERE.fingerprint[:12]]
     assert not (base.folder / "left-over").exists()
+
+
+def test_approvals_at_the_same_time_all_succeed_and_the_last_one_counts(tmp_path: Path) -> None:
+    runs = [_stored(tmp_path, 0.1), _stored(tmp_path, 0.2)]
+    approve(tmp_path, runs[0], "main", "the first of all")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda number: approve(tmp_path, runs[number % 2], "main", f"no. {number}"), range(12)))
+    found, base = find(tmp_path, "main", HERE)
+    assert found in made
+    assert base.info.run == found.run
+    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", found.run}
+    assert {path.name for path in (tmp_path / "baselines").iterdir()} == {".lock", "main"}
+
+
+_APPROVE = """
+import sys
+from pathlib import Path
+from suite.judge.baseline import approve
+from suite.store import load_run
+results, folder = map(Path, sys.argv[1:])
+run = load_run(folder)
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(5):
+    approve(results, run, "main", "r")
+"""
+
+
+def test_two_processes_may_approve_at_the_same_time(tmp_path: Path) -> None:
+    folders = [_stored(tmp_path, 0.1).folder, _stored(tmp_path, 0.2).folder]
+    words = [[sys.executable, "-c", _APPROVE, str(tmp_path), str(folder)] for folder in folders]
+    both = [subprocess.Popen(each, cwd=ROOT, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE) for each in words]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate()[1] for process in both]
+    assert [(process.returncode, text) for process, text in zip(both, said, strict=True)] == [(0, ""), (0, "")]
+    found, base = find(tmp_path, "main", HERE)
+    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", found.run}
 
 
 def test_names_and_machines_have_their_own_baselines_and_all_are_listed(tmp_path: Path) -> None:

@@ -215,8 +215,14 @@ def test_a_calibration_without_a_reason_is_refused(reason: str) -> None:
 
 def test_the_choices_of_a_cell_are_looked_up_and_missing_ones_are_none() -> None:
     made = _calibration()
-    assert (made.estimator_of(("gpt", "fp32")), made.margin_of(("gpt", "fp32"))) == ("min", 0.25)
-    assert (made.estimator_of(("gpt", "bf16")), made.margin_of(("lstm", "fp32"))) == (None, None)
+    assert (made.estimator_of(("gpt", "fp32")), made.margin_of(("gpt", "fp32"), "loss")) == ("min", 0.25)
+    assert (made.estimator_of(("gpt", "bf16")), made.margin_of(("lstm", "fp32"), "loss")) == (None, None)
+
+
+def test_a_margin_holds_for_the_metric_that_it_was_frozen_of() -> None:
+    made = _calibration()
+    assert made.margin_of(("gpt", "fp32"), "perplexity") is None
+    assert [made.margin_metric_of((workload, "fp32")) for workload in ("gpt", "lstm")] == ["loss", None]
 
 
 def test_a_choice_holds_for_its_setup_only() -> None:

@@ -117,7 +117,7 @@ def test_repeats_beyond_the_bases_that_stop_more_often_are_an_alarm(outcome: Out
     assert found.verdict == verdict
     assert found.reasons == (
         outcome.value,
-        "6 of 10 trials stopped, before 1 of 5: more than that share explains (p = 0.024)",
+        "5 of 5 trials beyond the base's stopped, before 1 of 5: more than that share explains (p = 0.024)",
     )
 
 
@@ -135,6 +135,86 @@ def test_as_large_a_share_of_more_repeats_is_as_before() -> None:
     base = _repeats(*[Outcome.OK] * 4, Outcome.DIVERGED)
     (found,) = _obstacles(base, _repeats(*[Outcome.OK] * 4, *[Outcome.DIVERGED] * 2, *[Outcome.OK] * 4))
     assert (found.verdict, found.reasons) == (Verdict.NOT_MEASURED, ("2 of 10 trials, as before: diverged",))
+
+
+def test_which_repeat_of_a_seed_stops_is_chance() -> None:
+    base = _repeats(Outcome.DIVERGED, *[Outcome.OK] * 4)
+    (found,) = _obstacles(base, _repeats(*[Outcome.OK] * 3, Outcome.DIVERGED, Outcome.OK))
+    assert (found.verdict, found.reasons) == (Verdict.NOT_MEASURED, ("1 of 5 trials, as before: diverged",))
+
+
+@pytest.mark.parametrize(
+    ("stopped", "verdict", "reasons"),
+    [
+        # C(5, 4) · C(5, 1) / C(10, 5) + C(5, 5) / C(10, 5) = 26 / 252, and C(6, 5) / C(10, 5) = 6 / 252.
+        (
+            4,
+            Verdict.NOT_MEASURED,
+            ("4 of 5 trials, before 1 of 5, too few to tell whether more stop now (p = 0.1): diverged",),
+        ),
+        (
+            5,
+            Verdict.REGRESSED,
+            ("diverged", "5 of 5 trials stopped, before 1 of 5: more than that share explains (p = 0.024)"),
+        ),
+    ],
+)
+def test_a_seed_that_stopped_before_is_compared_by_its_share(
+    stopped: int, verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    base = _repeats(Outcome.DIVERGED, *[Outcome.OK] * 4)
+    (found,) = _obstacles(base, _repeats(*[Outcome.OK] * (5 - stopped), *[Outcome.DIVERGED] * stopped))
+    assert (found.verdict, found.reasons) == (verdict, reasons)
+
+
+def test_seeds_that_always_had_numbers_do_not_dilute_the_share_of_one_that_stopped() -> None:
+    def side(stopped: int) -> list[TrialRecord]:
+        quiet = [records.record(spec=records.spec(seed=seed, repeat=n)) for seed in range(1, 5) for n in range(5)]
+        return [*_repeats(*[Outcome.DIVERGED] * stopped, *[Outcome.OK] * (5 - stopped)), *quiet]
+
+    (found,) = _obstacles(side(1), side(5))
+    assert (found.verdict, found.reasons[1]) == (
+        Verdict.REGRESSED,
+        "5 of 5 trials stopped, before 1 of 5: more than that share explains (p = 0.024)",
+    )
+
+
+def test_one_repeat_that_stops_is_worse_at_once_where_all_of_the_seed_had_numbers() -> None:
+    base = _repeats(*[Outcome.OK] * 5)
+    (found,) = _obstacles(base, _repeats(*[Outcome.OK] * 5, Outcome.CRASHED))
+    assert (found.verdict, found.reasons) == (Verdict.FAILED, ("crashed", "before: ok"))
+
+
+def test_a_seed_that_the_base_lacks_may_not_end_as_no_trial_of_the_base_did() -> None:
+    crashed = [records.record(Outcome.CRASHED, spec=records.spec(seed=7))]
+    (found,) = _obstacles(_seeds(Outcome.OK, Outcome.OK), crashed)
+    assert (found.verdict, found.reasons) == (Verdict.FAILED, ("crashed", "before: ok"))
+    (known,) = _obstacles(_seeds(Outcome.OK, Outcome.CRASHED), [*_seeds(Outcome.OK), *crashed])
+    assert (known.verdict, known.reasons) == (Verdict.NOT_MEASURED, ("1 of 2 trials, as before: crashed",))
+
+
+# --- emulated on one side -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (Outcome.OK, Outcome.EMULATED, "computed by the hardware before, emulated now"),
+        (Outcome.EMULATED, Outcome.OK, "emulated before, computed by the hardware now"),
+    ],
+)
+def test_a_cell_that_is_emulated_on_one_side_only_is_incomparable(before: Outcome, after: Outcome, reason: str) -> None:
+    (found,) = _obstacles(_end(before), _end(after))
+    assert (found.metric, found.verdict, found.reasons) == ("outcome", Verdict.INCOMPARABLE, (reason,))
+
+
+def test_what_stopped_as_before_is_said_beside_what_is_emulated_now() -> None:
+    base, candidate = (_seeds(Outcome.DIVERGED, outcome) for outcome in (Outcome.OK, Outcome.EMULATED))
+    (found,) = _obstacles(base, candidate)
+    assert (found.verdict, found.reasons) == (
+        Verdict.INCOMPARABLE,
+        ("computed by the hardware before, emulated now", "1 of 2 trials, as before: diverged"),
+    )
 
 
 # --- a cell of one side ---------------------------------------------------------------------------------------------

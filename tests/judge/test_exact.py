@@ -61,7 +61,8 @@ def test_allocated_bytes_are_compared_to_the_byte_and_one_process_is_enough(
     found = _bytes(_allocated(before), _allocated(after))
     assert (found.verdict, found.base, found.candidate) == (verdict, before, after)
     assert found.change == (None if change is None else pytest.approx(change))
-    assert (found.processes_base, found.processes_candidate, found.reasons) == (1, 1, ())
+    said = () if before == after else (f"under seed 0 {before} bytes became {after}",)
+    assert (found.processes_base, found.processes_candidate, found.reasons) == (1, 1, said)
     assert (found.metric_class, found.test, found.p) == (MetricClass.EXACT, "equality under equal seeds", None)
 
 
@@ -123,12 +124,12 @@ VARY = "allocated bytes vary between processes of one seed, and "
             1.0,
             VARY + "5 against 1 are too few to tell the sides apart (one-sided p = 0.5)",
         ),
-        # 1 / C(6, 3): three a side can never reach 0.01, however far apart they are.
+        # 1 / C(6, 3): three a side can never reach 0.01 by exchange; the logarithms are 0.35 ± 0.16 apart.
         (
-            (5, 6, 5),
-            (7, 8, 7),
+            (1000, 1500, 1000),
+            (1501, 1900, 1501),
             Verdict.INCONCLUSIVE,
-            (16 / 3, 22 / 3),
+            (3500 / 3, 4902 / 3),
             2 / 20,
             VARY + "3 against 3 are too few to tell the sides apart (one-sided p = 0.05)",
         ),
@@ -162,7 +163,7 @@ def test_bytes_that_vary_between_processes_of_one_seed_are_judged_by_exchanging_
 def test_processes_that_agree_are_compared_for_equality_however_many_each_side_has() -> None:
     found = _bytes(_allocated(1000, 1000, 1000), _allocated(1512))
     assert (found.verdict, found.base, found.candidate) == (Verdict.REGRESSED, 1000, 1512)
-    assert (found.metric_class, found.reasons) == (MetricClass.EXACT, ())
+    assert (found.metric_class, found.reasons) == (MetricClass.EXACT, ("under seed 0 1000 bytes became 1512",))
 
 
 def _seeds(*seeds: tuple[int, ...]) -> list[TrialRecord]:
@@ -176,11 +177,111 @@ def _seeds(*seeds: tuple[int, ...]) -> list[TrialRecord]:
 
 def test_bytes_are_exchanged_within_each_seed_so_that_two_processes_of_many_seeds_can_tell() -> None:
     # Each seed has its own size; 1 / 6³ is below 0.01 and 1 / 6² above it.
-    base, candidate = ((5, 6), (50, 50), (500, 500)), ((7, 7), (57, 58), (510, 510))
+    base, candidate = ((5, 6), (50, 51), (500, 501)), ((7, 7), (57, 58), (510, 510))
     three = _bytes(_seeds(*base), _seeds(*candidate))
     assert (three.verdict, three.p) == (Verdict.REGRESSED, pytest.approx(2 / 216))
     two = _bytes(_seeds(*base[:2]), _seeds(*candidate[:2]))
     assert (two.verdict, two.p) == (Verdict.INCONCLUSIVE, pytest.approx(2 / 36))
+
+
+GIBIBYTE = 2**30
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ((0, 512, 0), (GIBIBYTE, GIBIBYTE + 512, GIBIBYTE), Verdict.REGRESSED),
+        ((0, 512, 0, 512), (GIBIBYTE, GIBIBYTE + 512, GIBIBYTE, GIBIBYTE + 512), Verdict.REGRESSED),
+        ((GIBIBYTE, GIBIBYTE + 512, GIBIBYTE), (0, 512, 0), Verdict.IMPROVED),
+        # As sure, and below the limit of 5 %.
+        ((0, 512, 0), (50 * MEBIBYTE, 50 * MEBIBYTE + 512, 50 * MEBIBYTE), Verdict.INCONCLUSIVE),
+        ((0, 512, 0), (52 * MEBIBYTE, 52 * MEBIBYTE + 512, 52 * MEBIBYTE), Verdict.REGRESSED),
+        # Two a side have no spread to be held against.
+        ((0, 512), (GIBIBYTE, GIBIBYTE + 512), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_three_or_four_processes_are_enough_where_their_bytes_vary_little_and_differ_much(
+    before: tuple[int, ...], after: tuple[int, ...], verdict: Verdict
+) -> None:
+    found = _bytes(*(_allocated(*[GIBIBYTE + more for more in side]) for side in (before, after)))
+    assert found.verdict == verdict
+    assert found.metric_class == MetricClass.COUNT
+    decided = verdict is not Verdict.INCONCLUSIVE
+    assert found.test == ("Welch on logarithms" if decided else "permutation of processes")
+    assert found.reasons[0].startswith(
+        VARY + ("the sides are further" if decided else f"{len(before)} against {len(after)} are too few")
+    )
+
+
+def test_the_seed_with_enough_processes_is_not_hidden_by_another_with_fewer() -> None:
+    base = _seeds((GIBIBYTE, GIBIBYTE + 512, GIBIBYTE), (5, 6))
+    found = _bytes(base, _seeds((2 * GIBIBYTE, 2 * GIBIBYTE + 512, 2 * GIBIBYTE), (5,)))
+    assert (found.verdict, found.processes_base, found.test) == (Verdict.REGRESSED, 3, "Welch on logarithms")
+
+
+# --- seed by seed ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "verdict", "metric_class", "note"),
+    [
+        # Seed 1 varies by 512 on both sides; seed 0 agrees and needs a mebibyte more, or less.
+        (
+            ((1000, 1000), (5000, 5512)),
+            ((1000 + MEBIBYTE,) * 2, (5000, 5512)),
+            Verdict.REGRESSED,
+            MetricClass.EXACT,
+            "where processes of a seed differ, their test says inconclusive",
+        ),
+        (
+            ((1000 + MEBIBYTE,), (5000, 5512)),
+            ((1000,), (5000, 5512)),
+            Verdict.IMPROVED,
+            MetricClass.EXACT,
+            "where processes of a seed differ, their test says inconclusive",
+        ),
+        # Better under seed 0, and under seed 1 perhaps worse by more than it varies.
+        (
+            ((1000 + MEBIBYTE,), (5000, 5512)),
+            ((1000,), (9000, 9512)),
+            Verdict.INCONCLUSIVE,
+            MetricClass.COUNT,
+            "where the processes of a seed agree, it is improved",
+        ),
+        (
+            ((1000, 1000), (5000, 5512)),
+            ((1000, 1000), (5000, 5512)),
+            Verdict.INCONCLUSIVE,
+            MetricClass.COUNT,
+            "where the processes of a seed agree, it is unchanged",
+        ),
+        # Better under seed 0, certainly worse under seed 1.
+        (
+            ((1000 + MEBIBYTE,), (1, 2, 3, 4, 5)),
+            ((1000,), (6, 7, 8, 9, 10)),
+            Verdict.REGRESSED,
+            MetricClass.COUNT,
+            "where the processes of a seed agree, it is improved",
+        ),
+    ],
+)
+def test_a_seed_whose_processes_agree_is_decided_by_equality_whatever_the_others_do(
+    base: tuple[tuple[int, ...], ...],
+    candidate: tuple[tuple[int, ...], ...],
+    verdict: Verdict,
+    metric_class: MetricClass,
+    note: str,
+) -> None:
+    found = _bytes(_seeds(*base), _seeds(*candidate))
+    assert (found.verdict, found.metric_class, found.notes[-1]) == (verdict, metric_class, note)
+    if metric_class is MetricClass.EXACT:
+        assert found.reasons == (f"under seed 0 {base[0][0]} bytes became {candidate[0][0]}",)
+
+
+@pytest.mark.parametrize(("more", "verdict"), [(512, Verdict.INCONCLUSIVE), (513, Verdict.REGRESSED)])
+def test_where_other_seeds_vary_a_steady_one_must_grow_by_more_than_they_do(more: int, verdict: Verdict) -> None:
+    found = _bytes(_seeds((1000, 1000), (5000, 5512)), _seeds((1000 + more,) * 2, (5000, 5512)))
+    assert found.verdict == verdict
 
 
 def test_one_look_of_three_asks_for_a_third_of_the_level() -> None:
@@ -198,7 +299,7 @@ def test_only_the_processes_of_common_seeds_say_whether_bytes_vary() -> None:
     assert (found.verdict, found.base, found.candidate) == (Verdict.REGRESSED, 5, 6)
 
 
-@pytest.mark.parametrize(("processes", "seeds"), [(2, 5), (5, 1)])
+@pytest.mark.parametrize(("processes", "seeds"), [(2, 5), (5, 1), (3, 1), (4, 1)])
 def test_equal_sides_of_varying_bytes_are_rarely_called_different(processes: int, seeds: int) -> None:
     """The level is 1 % on each side: of 200 draws 2 are expected, and 7 are 3.5 standard deviations more."""
     generator = np.random.default_rng(7)
@@ -288,24 +389,24 @@ def _overflowing(*steps_of_each_seed: Sequence[int]) -> list[TrialRecord]:
     [
         ([()], [()], Verdict.UNCHANGED, ()),
         ([(0, 1)], [(0, 1)], Verdict.UNCHANGED, ()),
-        ([(0, 1)], [(0, 1, 7)], Verdict.REGRESSED, ("step 7 overflows now and did not before.",)),
-        ([(0, 1, 7)], [(0, 1)], Verdict.IMPROVED, ("step 7 no longer overflows.",)),
-        ([(0, 5)], [(0, 6)], Verdict.CHANGED, ("step 5 no longer overflows.",)),
-        ([(0,), (3,)], [(0,), (2, 3)], Verdict.REGRESSED, ("step 2 overflows now and did not before.",)),
-        ([(0,), (3,)], [(3,), (0,)], Verdict.CHANGED, ("step 0 no longer overflows.",)),
+        ([(0, 1)], [(0, 1, 7)], Verdict.REGRESSED, ("under seed 0 step 7 overflows now and did not before.",)),
+        ([(0, 1, 7)], [(0, 1)], Verdict.IMPROVED, ("under seed 0 step 7 no longer overflows.",)),
+        ([(0, 5)], [(0, 6)], Verdict.CHANGED, ("under seed 0 step 5 no longer overflows.",)),
+        ([(0,), (3,)], [(0,), (2, 3)], Verdict.REGRESSED, ("under seed 1 step 2 overflows now and did not before.",)),
+        ([(0,), (3,)], [(3,), (0,)], Verdict.CHANGED, ("under seed 0 step 0 no longer overflows.",)),
         # Fewer in all, and more under one seed.
         (
             [(2, 3), ()],
             [(), (4,)],
             Verdict.REGRESSED,
             (
-                "step 4 overflows now and did not before.",
-                "under equal seeds 1 of 2 trials overflow more often, 1 less often",
+                "under seed 1 step 4 overflows now and did not before.",
+                "under 1 of 2 seeds more steps overflow, under 1 fewer",
             ),
         ),
-        ([(2, 3), (4,)], [(2,), (5,)], Verdict.IMPROVED, ("step 3 no longer overflows.",)),
+        ([(2, 3), (4,)], [(2,), (5,)], Verdict.IMPROVED, ("under seed 0 step 3 no longer overflows.",)),
         # Of a trial with more, a step that is new.
-        ([(2,)], [(5, 6)], Verdict.REGRESSED, ("step 5 overflows now and did not before.",)),
+        ([(2,)], [(5, 6)], Verdict.REGRESSED, ("under seed 0 step 5 overflows now and did not before.",)),
     ],
 )
 def test_overflowing_steps_are_compared_one_by_one_under_equal_seeds(
@@ -347,6 +448,47 @@ def test_steps_that_do_not_repeat_under_one_seed_are_compared_by_their_number() 
     found = _findings(repeats((0,), (7,), (0,)), repeats((0,), (0,), (0,)))["overflow_steps"]
     assert (found.metric_class, found.verdict, found.p) == (MetricClass.COUNT, Verdict.INCONCLUSIVE, 1.0)
     assert "vary between processes of one seed" in found.notes[0]
+
+
+def _processes(*seeds: Sequence[Sequence[int]]) -> list[TrialRecord]:
+    """Of each seed one process per list of overflowing steps."""
+    return [
+        _trial(seed, repeat, steps=records.trace(overflow_steps=at))
+        for seed, processes in enumerate(seeds)
+        for repeat, at in enumerate(processes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "metric_class", "reasons"),
+    [
+        # Seed 1 overflows once or twice; seed 0 always once.
+        ((0,), (0, 3, 4), Verdict.REGRESSED, MetricClass.EXACT, ("step 3 overflows now and did not before.",)),
+        ((0, 3, 4), (0,), Verdict.IMPROVED, MetricClass.EXACT, ("step 3 no longer overflows.",)),
+        # One step more is as much as the counts of seed 1 differ.
+        ((0,), (0, 3), Verdict.INCONCLUSIVE, MetricClass.COUNT, ()),
+        ((0,), (0,), Verdict.INCONCLUSIVE, MetricClass.COUNT, ()),
+        ((0, 3), (1, 2), Verdict.INCONCLUSIVE, MetricClass.COUNT, ()),
+    ],
+)  # fmt: skip
+def test_a_seed_that_overflows_alike_is_compared_step_by_step_whatever_the_others_do(
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+    verdict: Verdict,
+    metric_class: MetricClass,
+    reasons: tuple[str, ...],
+) -> None:
+    varying = [(0,), (0, 5), (0,)]
+    found = _findings(_processes([before], varying), _processes([after], varying))["overflow_steps"]
+    assert (found.verdict, found.metric_class) == (verdict, metric_class)
+    assert found.reasons == tuple(f"under seed 0 {reason}" for reason in reasons)
+
+
+def test_counts_that_grow_under_a_varying_seed_are_an_alarm_beside_a_steady_one_that_falls() -> None:
+    few, many = [(0,), (1,), (0,), (1,), (0,)], [(2, 3, 4), (2, 3, 5), (2, 3, 4), (2, 3, 5), (2, 3, 4)]
+    found = _findings(_processes([(0, 1, 2)], few), _processes([(0,)], many))["overflow_steps"]
+    assert (found.verdict, found.metric_class) == (Verdict.REGRESSED, MetricClass.COUNT)
+    assert found.notes[-1] == "where the processes of a seed agree, it is improved"
 
 
 def test_counts_are_compared_under_common_seeds_alone() -> None:

@@ -265,6 +265,28 @@ def test_a_name_with_a_dash_is_found_by_every_spelling() -> None:
         assert find_cell(_verdicts(finding), text) == [finding]
 
 
+#: Two cells whose names are the same with a dash for the separator.
+STATIC = (
+    replace(SLOWER, workload="lm", precision="fp16-static"),
+    replace(SLOWER, workload="lm-fp16", precision="static"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("lm/fp16-static", 0), ("lm × fp16-static", 0), ("lm-fp16/static", 1), ("lm-fp16 × static", 1)],
+)
+def test_of_two_cells_that_look_alike_the_one_that_is_written_exactly_is_meant(text: str, found: int) -> None:
+    assert find_cell(_verdicts(*STATIC), text) == [STATIC[found]]
+
+
+@pytest.mark.parametrize("text", ["lm-fp16-static", "lm fp16 static", "LM/fp16-static"])
+def test_of_two_cells_that_look_alike_none_is_guessed(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_cell(_verdicts(*STATIC), text)
+    assert str(caught.value) == f"{text!r} may be lm/fp16-static or lm-fp16/static; give one of these."
+
+
 def test_the_one_finding_of_a_machine_wide_shift_is_called_all() -> None:
     shift = Finding("all", "all", "step_seconds", Verdict.INCONCLUSIVE, MetricClass.STOCHASTIC, change=0.1)
     assert find_cell(_verdicts(shift, SLOWER), "all/all") == [shift]

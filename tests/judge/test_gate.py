@@ -92,6 +92,17 @@ def test_a_baseline_of_another_stack_is_not_compared_and_what_differs_is_said(tm
         judge(records.stored(tmp_path, _cell(STEADY)), tmp_path, "main")
 
 
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    base = _approved(tmp_path, _cell(STEADY))
+    for candidate in (base, find(tmp_path, "main", records.environment())[1]):
+        with pytest.raises(UsageError) as caught:
+            judge(candidate, tmp_path, "main")
+        assert str(caught.value) == (
+            f"run {base.info.run} is baseline 'main' itself, so there is nothing to compare; "
+            "measure again with `ampmark run`."
+        )
+
+
 def _digests(folder: Path) -> Mapping[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -151,7 +162,7 @@ def test_who_ran_the_anchor_of_another_baseline_than_the_old_one_is_told_to_run_
     _grown_old(tmp_path, 91)
     candidate = records.stored(tmp_path, _cell(STEADY))
     _blocks(candidate, STEADY, base, name="other")
-    (said,) = judge(candidate, tmp_path, "main").warnings
+    _, said = judge(candidate, tmp_path, "main").warnings
     assert "run its code again with --anchor, or approve" in said
 
 
@@ -183,7 +194,8 @@ def test_an_anchor_of_another_baseline_is_not_used(tmp_path: Path) -> None:
     candidate = records.stored(tmp_path, _cell(STEADY))
     _blocks(candidate, _scaled(STEADY, 2.0), other, name="other")
     verdicts = judge(candidate, tmp_path, "main")
-    assert (verdicts.anchored, verdicts.base_run, verdicts.warnings) == (False, base.info.run, ())
+    assert (verdicts.anchored, verdicts.base_run) == (False, base.info.run)
+    assert verdicts.warnings == ("the anchor is of baseline 'other' and not of 'main'; the stored one counts",)
     assert _finding(verdicts).verdict == Verdict.UNCHANGED
     assert _finding(judge(candidate, tmp_path, "other")).verdict == Verdict.IMPROVED
 
@@ -303,20 +315,16 @@ def test_a_process_that_fails_at_a_later_look_is_a_failure_of_its_cell(tmp_path:
 
 
 def test_only_what_more_processes_could_decide_is_undecided() -> None:
-    def said(
-        workload: str, verdict: Verdict, *reasons: str, family: int | None = 3, metric: str = "step_seconds"
-    ) -> Finding:
-        return Finding(workload, "fp32", metric, verdict, MetricClass.STOCHASTIC, family=family, reasons=reasons)
+    def said(workload: str, metric: str, *, undecided: bool) -> Finding:
+        return Finding(
+            workload, "fp32", metric, Verdict.INCONCLUSIVE, MetricClass.STOCHASTIC, family=3, undecided=undecided
+        )
 
     findings = (
-        said("noisy", Verdict.INCONCLUSIVE),
-        said("noisy", Verdict.INCONCLUSIVE, metric="peak_rss_bytes"),
-        said("hungry", Verdict.INCONCLUSIVE, metric="peak_rss_bytes"),
-        said("throttled", Verdict.INCONCLUSIVE, "clock_throttled in 1 of 10 trials"),
-        said("scarce", Verdict.INCONCLUSIVE, family=None),
-        said("slow", Verdict.REGRESSED),
-        said("same", Verdict.UNCHANGED),
-        # More processes of the same seeds say nothing of the quality.
+        said("noisy", "step_seconds", undecided=True),
+        said("noisy", "peak_rss_bytes", undecided=True),
+        said("hungry", "peak_rss_bytes", undecided=True),
+        said("anchorless", "step_seconds", undecided=False),
         Finding("learned", "fp32", "quality (accuracy)", Verdict.INCONCLUSIVE, MetricClass.QUALITY, family=3),
     )
     verdicts = Verdicts("a", "b", "main", "f", "Test CPU", 0.01, 0.05, 0.02, findings)
@@ -451,3 +459,13 @@ def test_what_a_look_decided_stays_where_a_later_trial_of_the_cell_fails(tmp_pat
     assert _finding(verdicts, metric="peak_rss_bytes").verdict == Verdict.REGRESSED
     assert _finding(verdicts, metric="outcome").verdict in (Verdict.FAILED, Verdict.NOT_MEASURED)
     assert verdicts.exit_status(frozenset({"regressed"})) == 1
+
+
+def test_a_fourth_look_does_not_count(tmp_path: Path) -> None:
+    _approved(tmp_path, _cell(UNSTEADY))
+    candidate = records.stored(tmp_path, _cell(UNSTEADY))
+    for number in range(4):
+        records.stored(topup_folder(candidate.folder), _cell(UNSTEADY, first=5 * (number + 1)))
+    found = _finding(judge(candidate, tmp_path, "main"))
+    assert found.processes_candidate == 15
+    assert found.look <= 3

@@ -22,6 +22,8 @@ CELL = ("gpt", "bf16")
 LOSSES = (1.00, 1.02, 0.98, 1.01, 0.99)
 """Five seeds with the standard deviation 0.0158; the margin of 1.5 of these is 0.0237."""
 SD = 0.0158114
+ACCURACIES = (0.80, 0.82, 0.78, 0.81, 0.79)
+"""Five seeds with the same standard deviation."""
 #: What a seed adds on one side and not on the other: mean 0, standard deviation 0.00158.
 OWN = (0.001, -0.002, 0.001, 0.001, -0.001)
 
@@ -47,7 +49,7 @@ def _side(
 
 
 def _judge(base: pd.DataFrame, candidate: pd.DataFrame, margin: float | None = None, looks: int = 1) -> Finding:
-    (found,) = judge_quality({CELL: (base, candidate)}, Levels().split(looks), lambda cell: margin)
+    (found,) = judge_quality({CELL: (base, candidate)}, Levels().split(looks), lambda cell, metric: margin)
     return found
 
 
@@ -131,6 +133,26 @@ def test_fewer_than_five_seeds_have_no_margin_and_are_inconclusive_with_what_to_
     assert (found.limit, found.family, found.runs_to_decide) == (None, None, None)
 
 
+@pytest.mark.parametrize("frozen", ["accuracy", "perplexity", None])
+def test_a_margin_that_was_frozen_of_another_metric_is_not_used_and_a_note_says_so(frozen: str | None) -> None:
+    """A loss of 0.79 to 0.69 in accuracy is nothing beside 7.95 of perplexity, and much beside 1.5 sd of the base."""
+    base = _side(ACCURACIES, metric="accuracy", higher_is_better=True)
+    lower = [value - 0.1 + own for value, own in zip(ACCURACIES, OWN, strict=True)]
+    candidate = _side(lower, metric="accuracy", higher_is_better=True)
+    (found,) = judge_quality(
+        {CELL: (base, candidate)},
+        Levels(),
+        lambda cell, metric: 7.95 if metric == frozen else None,
+        lambda cell: frozen,
+    )
+    expected = {
+        "accuracy": (Verdict.UNCHANGED, 7.95, ()),
+        "perplexity": (Verdict.REGRESSED, 1.5 * SD, ("the frozen margin is of perplexity and not of accuracy",)),
+        None: (Verdict.REGRESSED, 1.5 * SD, ()),
+    }
+    assert (found.verdict, pytest.approx(found.limit, rel=1e-4), found.notes) == expected[frozen]
+
+
 @pytest.mark.parametrize(
     ("seeds", "verdict", "reasons"),
     [
@@ -212,7 +234,7 @@ def test_a_quality_without_a_counterpart_is_not_passed_over(
 
 @pytest.mark.parametrize("candidate", [_side(LOSSES), _side([math.nan] * 5)], ids=["new", "neither side"])
 def test_a_base_without_a_quality_has_no_finding(candidate: pd.DataFrame) -> None:
-    assert judge_quality({CELL: (_side([math.nan] * 5), candidate)}, Levels(), lambda cell: None) == []
+    assert judge_quality({CELL: (_side([math.nan] * 5), candidate)}, Levels(), lambda cell, metric: None) == []
 
 
 def test_where_only_some_seeds_are_common_a_note_names_them() -> None:
@@ -246,7 +268,7 @@ def test_cells_without_a_test_do_not_enlarge_the_family_and_the_others_do() -> N
     cells = {(f"lonely{number}", "bf16"): (_side([1.0]), _side([2.0])) for number in range(20)}
     cells |= {(f"quiet{number}", "bf16"): (_side(LOSSES), _side(LOSSES[::-1])) for number in range(9)}
     cells["gpt", "bf16"] = _side(LOSSES), _worse(3 * SD)
-    found = judge_quality(cells, Levels(), lambda cell: None)[-1]
+    found = judge_quality(cells, Levels(), lambda cell, metric: None)[-1]
     assert found.family == 10
     assert found.p is not None
     assert found.p_adjusted == pytest.approx(10 * found.p)
@@ -274,7 +296,9 @@ def _against(
         for precision, values in (("bf16", other), ("fp32", fp32))
         for seed, value in enumerate(values)
     ]
-    (said,) = against_fp32(records.run(trials), lambda cell: margin if cell == ("gpt", "fp32") else None)
+    (said,) = against_fp32(
+        records.run(trials), lambda cell, metric: {("gpt", "fp32", "m"): margin}.get((*cell, metric))
+    )
     assert (said.workload, said.precision, said.metric) == ("gpt", "bf16", "m")
     return said
 

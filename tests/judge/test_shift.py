@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from suite.judge.findings import Finding, MetricClass, Verdict
+from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.judge.shift import ALL, collapse
 
 SLOW, FAST, SAME = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED
@@ -77,7 +78,7 @@ def test_the_cells_that_moved_are_no_alarm_of_their_own_and_the_others_stay_as_t
     assert len(found) == 10
     assert [(f.workload, f.precision) for f in found[1:]] == GRID
     assert found[5:] == before[4:]
-    assert {f.verdict for f in found[1:5]} == {Verdict.INCONCLUSIVE}
+    assert {f.verdict for f in found[1:5]} == {Verdict.CHANGED}
     assert {f.reasons for f in found[1:5]} == {("regressed by its own test; part of the machine-wide shift",)}
     assert [f.change for f in found[1:5]] == [0.03, 0.04, 0.02, 0.05]
 
@@ -93,6 +94,54 @@ def test_cells_that_move_the_other_way_are_not_of_the_shift() -> None:
     assert warning is not None
     assert "4 of 9 cells are slower" in warning
     assert found[5].verdict == Verdict.IMPROVED
+
+
+def _between(low: float, high: float, *changes: float) -> list[Finding]:
+    """The nine cells, of which the first has this 98 % interval and the others that moved one of 0.1 %."""
+    first, *others = _moved(*changes)
+    rest = [replace(f, low=f.change - 0.001, high=f.change + 0.001) if f.change else f for f in others]
+    return [replace(first, low=low, high=high), *rest]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "changes", "kept"),
+    [
+        # The common shift is the median, +4 %.
+        (0.95, 1.02, (0.987, 0.04, 0.04, 0.04), True),
+        # 1.04 × 1.02 is 1.0608: less than that beyond it does not matter.
+        (0.0609, 0.09, (0.07, 0.04, 0.04, 0.04), True),
+        (0.0607, 0.09, (0.07, 0.04, 0.04, 0.04), False),
+        (0.01, 0.03, (0.02, 0.04, 0.04, 0.04), False),
+        (-0.52, -0.48, (-0.5, -0.04, -0.04, -0.04), True),
+        (-0.09, -0.0589, (-0.07, -0.04, -0.04, -0.04), True),
+        (-0.09, -0.0587, (-0.07, -0.04, -0.04, -0.04), False),
+        (-0.03, -0.01, (-0.02, -0.04, -0.04, -0.04), False),
+    ],
+)
+def test_a_cell_that_certainly_moved_further_than_all_keeps_its_own_verdict(
+    low: float, high: float, changes: tuple[float, ...], kept: bool
+) -> None:
+    before = _between(low, high, *changes)
+    shift, first, *others = collapse(before, anchored=False)[0]
+    assert shift.change == pytest.approx(changes[1])
+    verdict = SLOW if changes[0] > 0 else FAST
+    assert first.verdict == (verdict if kept else Verdict.CHANGED)
+    assert first.notes == ((f"beyond the machine-wide shift of {changes[1]:+.1%}",) if kept else ())
+    assert {f.verdict for f in others[:3]} == {Verdict.CHANGED}
+
+
+def test_cells_that_differ_by_rounding_alone_are_none_of_them_beyond_the_shift() -> None:
+    changes = (0.1, 0.1 + 2e-17, 0.1 - 1e-16, 0.1 + 1e-16)
+    before = [replace(f, low=f.change, high=f.change) for f in _moved(*changes)]
+    assert {f.verdict for f in collapse(before, anchored=True)[0][1:5]} == {Verdict.CHANGED}
+
+
+@pytest.mark.parametrize(("change", "status"), [(-0.1, 0), (0.1, 1)])
+def test_where_every_cell_moved_nothing_is_inconclusive(change: float, status: int) -> None:
+    found, _ = collapse(_moved(*[change] * 9), anchored=True)
+    verdicts = Verdicts("a", "b", "main", "f", "Test CPU", 0.01, 0.05, 0.02, tuple(found))
+    assert verdicts.count(Verdict.CHANGED) == 9
+    assert verdicts.exit_status(frozenset({"regressed", "inconclusive"})) == status
 
 
 # --- not machine-wide -----------------------------------------------------------------------------------------------

@@ -203,11 +203,12 @@ def test_without_a_baseline_the_headline_says_what_was_measured(tmp_path: Path, 
     run = run_of(tmp_path, plan, [measured(plan.trials[0]), emulated(plan.trials[1])])
     page = read(page_html(run, None, "no baseline is approved for this machine; approve one."))
     headline = (
-        "2 of 2 trials measured on Example GPU: 1 ok, 1 emulated; no baseline to compare with: "
+        "2 of 2 trials measured on Example GPU: 1 ok, 1 emulated; not compared with a baseline: "
         "no baseline is approved for this machine."
     )
     assert headline in page.words
-    assert "There is no baseline to compare with: no baseline is approved for this machine; approve one." in page.words
+    why = "This run was not compared with a baseline: no baseline is approved for this machine; approve one."
+    assert why in page.words
     assert f"ampmark baseline approve {run.info.run}" in page.words
 
 
@@ -234,7 +235,7 @@ def test_an_interrupted_run_says_what_is_missing(tmp_path: Path, read: Read) -> 
 
 def test_an_empty_run_is_a_page_too(tmp_path: Path, read: Read) -> None:
     run = run_of(tmp_path, plan_of(), [], seal=False)
-    assert "0 of 2 trials measured on Example GPU; no baseline to compare with." in read(page_html(run, None)).words
+    assert "0 of 2 trials measured on Example GPU; not compared with a baseline." in read(page_html(run, None)).words
 
 
 def test_hostile_text_is_shown_and_never_obeyed(tmp_path: Path, read: Read) -> None:

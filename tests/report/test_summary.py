@@ -30,7 +30,7 @@ def test_without_a_comparison_the_cells_stand_worst_first(tmp_path: Path) -> Non
     text = summary_markdown(run, None)
     assert text.startswith(
         "**2 of 4 trials measured on Example GPU: 1 ok, 1 emulated, 1 unsupported, 1 crashed; "
-        "no baseline to compare with.**\n"
+        "not compared with a baseline.**\n"
     )
     assert rows(text) == [
         "| ✗ crashed | gpt × fp16-static | – | – | crashed: SIGKILL |",
