@@ -1,24 +1,6 @@
 """The user's price file: what an hour of each machine costs, or what it costs to buy and to feed it.
 
-.. code-block:: toml
-
-    currency = "EUR"
-    power_price_per_kwh = 0.28     # needed where a machine is bought; rent includes it
-    power_overhead = 1.3           # cooling and distribution (PUE); 1 if it is left out
-
-    [[machine]]
-    device = "NVIDIA H100 80GB HBM3"   # as `ampmark list` names it
-    hourly_price = 2.49                # of one device with its share of the host
-
-    [[machine]]
-    device = "NVIDIA L40S"
-    purchase_price = 9500.0            # likewise
-    life_years = 4.0
-    utilisation = 0.7                  # share of its life in which it trains
-
-    [[amount]]
-    workload = "gpt"
-    samples = 1_000_000_000            # what "the cost to train" is stated for
+docs/prices.toml is an example. Everything is in one currency; a price is that of one device with its share of the host.
 """
 
 from __future__ import annotations

@@ -49,11 +49,9 @@ def test_a_machine_that_is_bought_costs_its_price_over_the_hours_that_it_trains(
     assert (prices.samples("gpt"), prices.samples("bert")) == (1e6, None)
 
 
-def test_the_example_in_the_documentation_is_read(tmp_path: Path) -> None:
-    from suite.purchase import prices
-
-    text = "\n".join(line[4:] for line in (prices.__doc__ or "").splitlines() if line.startswith("    "))
-    assert [machine.bought for machine in read_prices(_file(tmp_path, text)).machine] == [False, True]
+def test_the_example_in_the_documentation_is_read() -> None:
+    prices = read_prices(Path(__file__).parents[2] / "docs" / "prices.toml")
+    assert [machine.bought for machine in prices.machine] == [False, True]
 
 
 @pytest.mark.parametrize(
