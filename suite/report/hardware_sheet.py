@@ -19,6 +19,7 @@ from suite.store import Run
 __all__ = ["hardware_sheet"]
 
 SECONDS_PER_HOUR = 3600.0
+_SPACE = "\u00a0"
 HOW_TO_PRICE = (
     "What a machine costs is not known here: `ampmark report --hardware --prices FILE` takes a TOML file with a "
     "currency and, per device, an hourly price, or a purchase price with its life, utilisation and the price of power "
@@ -162,12 +163,12 @@ def _row(offer: Offer, prices: Prices | None, amount: float | None) -> list[str]
 
 
 def _shown(found: Estimate | None) -> str:
-    """`1,234 [1,210, 1,260]`."""
+    """`1,234 [1,210, 1,260]`, on one line."""
     if found is None:
         return numbers.MISSING
     if found.low is None or found.high is None:
-        return f"{numbers.number(found.value)} (1 process)"
-    return f"{numbers.number(found.value)} [{numbers.number(found.low)}, {numbers.number(found.high)}]"
+        return f"{numbers.number(found.value)}{_SPACE}(1{_SPACE}process)"
+    return f"{numbers.number(found.value)}{_SPACE}[{numbers.number(found.low)},{_SPACE}{numbers.number(found.high)}]"
 
 
 def _conditions(runs: Sequence[Run], evens: Sequence[BreakEven], prices: Prices | None) -> Iterator[Table]:
