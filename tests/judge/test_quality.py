@@ -353,6 +353,13 @@ def test_without_float32_there_is_nothing_to_be_better_than() -> None:
     assert against_fp32(records.run(alone)) == []
 
 
+def test_more_processes_of_a_seed_that_reach_the_same_are_equal_to_the_last_bit() -> None:
+    """0.1 + 0.1 + … of ten is not ten times 0.1."""
+    for value in (0.1, 4.0053, 1 / 3):
+        found = _judge(_side([value] * 5, seeds=[0] * 5), _side([value] * 10, seeds=[0] * 10))
+        assert (found.verdict, found.test) == (Verdict.UNCHANGED, "equality under equal seeds")
+
+
 # --- training that came to nothing ----------------------------------------------------------------------------------
 
 
