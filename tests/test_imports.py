@@ -44,8 +44,10 @@ ALLOWED = {
     "suite.companions": "suite.decode suite.errors suite.files suite.spec suite.store pandas",
     "suite.judge": "suite.columns suite.companions suite.decode suite.errors suite.files suite.record suite.spec "
     "suite.store suite.judge numpy pandas ruptures scipy statsmodels",
-    "suite.report": "suite.decode suite.errors suite.files suite.judge suite.record suite.report suite.rows "
-    "suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
+    "suite.purchase": "suite.decode suite.errors suite.judge suite.purchase suite.spec suite.store numpy pandas",
+    "suite.interchange": "suite.decode suite.judge.findings suite.record suite.store numpy pandas",
+    "suite.report": "suite.decode suite.errors suite.files suite.judge suite.purchase suite.record suite.report "
+    "suite.rows suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",
@@ -61,6 +63,7 @@ OUTER = {
     "suite.api",
     "suite.cli",
     "suite.execution",
+    "suite.hardware",
     "suite.terminal",
 }
 
@@ -78,7 +81,15 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide the direction"
             # `from suite import store` imports suite.store.
-            packages = ("suite", "suite.measure", "suite.judge", "suite.cli", "suite.loss_scale", "suite.terminal")
+            packages = (
+                "suite",
+                "suite.measure",
+                "suite.judge",
+                "suite.cli",
+                "suite.interchange",
+                "suite.loss_scale",
+                "suite.terminal",
+            )
             found |= {f"{node.module}.{a.name}" if node.module in packages else str(node.module) for a in node.names}
     return {name for name in found if name.partition(".")[0] not in STANDARD}
 

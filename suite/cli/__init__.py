@@ -39,6 +39,7 @@ app.command(epilog="Example: ampmark verify latest --workload gpt --precision fp
 app.command(epilog="Example: ampmark selfcheck --profile quick --workload gpt --repeats 5")(checking.selfcheck)
 app.command("list", epilog="Example: ampmark list --json")(looking.list_)
 app.command(epilog="Example: ampmark show latest")(looking.show)
+app.command(epilog="Example: ampmark export latest --format pytest-benchmark -o run.json")(looking.export)
 app.command(epilog="Example: ampmark doctor --json")(examining.doctor)
 app.command(epilog="Example: ampmark scan-scale gpt --profile quick")(scaling.scan_scale)
 app.add_typer(judging.baseline, name="baseline")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from suite import api
 from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, failing_on, load, print_json
 from suite.decode import encode
 from suite.errors import UsageError
+from suite.hardware import newest_of_each_machine, report_hardware
 from suite.home import Home
 from suite.terminal.progress import RunDisplay
 from suite.terminal.runs import print_baselines
@@ -30,13 +32,30 @@ baseline = typer.Typer(no_args_is_help=True, help="Approved baselines: they move
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="Run id, the beginning of one, a folder, or latest.")] = "latest",
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Run ids, beginnings of them, folders, or latest (the default).")
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Judge it again first, against this approved baseline.")] = None,
+    hardware: Annotated[
+        bool, typer.Option("--hardware", help="One page of machines side by side; by default of each one's newest run.")
+    ] = False,
+    prices: Annotated[
+        Path | None, typer.Option(help="With --hardware: TOML file of what the machines cost (docs/prices.toml).")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Write the HTML report (and Markdown) of a stored run again, with the verdicts that `gate` has left."""
+    """Write the HTML report (and Markdown) of stored runs again, with the verdicts that `gate` has left."""
     place = Home.choose(home)
-    print(api.report(load(place, run), home=place, baseline=baseline))
+    if hardware:
+        if baseline is not None:
+            raise UsageError("--hardware compares machines and no baseline; leave out --baseline.")
+        chosen = [load(place, run) for run in runs] if runs else newest_of_each_machine(place)
+        print(report_hardware(chosen, place, prices))
+        return
+    if prices is not None:
+        raise UsageError("--prices belongs to --hardware; add that.")
+    for run in runs or ["latest"]:
+        print(api.report(load(place, run), home=place, baseline=baseline))
 
 
 def compare(

@@ -24,7 +24,8 @@ class Figure:
     """A picture, what it shows, and its numbers."""
 
     title: str
-    svg: Markup
+    svg: Markup | None
+    """None where there is nothing to draw: the caption says why."""
     caption: str
     table: Table
     wide: bool = False

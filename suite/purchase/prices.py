@@ -1,0 +1,143 @@
+"""The user's price file: what an hour of each machine costs, or what it costs to buy and to feed it.
+
+docs/prices.toml is an example. Everything is in one currency; a price is that of one device with its share of the host.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.decode import DecodeError, decode
+from suite.errors import UsageError
+
+__all__ = ["HOURS_PER_YEAR", "Amount", "MachinePrice", "Prices", "read_prices"]
+
+HOURS_PER_YEAR = 8766.0
+"""365.25 days."""
+LONGEST_CURRENCY = 8
+
+
+@dataclass(frozen=True)
+class MachinePrice:
+    """Of one device with its share of the host: rented by the hour, or bought."""
+
+    device: str
+    hourly_price: float | None = None
+    purchase_price: float | None = None
+    life_years: float | None = None
+    utilisation: float | None = None
+
+    def __post_init__(self) -> None:
+        bought = {name: getattr(self, name) for name in ("purchase_price", "life_years", "utilisation")}
+        given = [name for name, value in bought.items() if value is not None]
+        if not self.device.strip():
+            raise ValueError("device is empty; give the name that `ampmark list` shows.")
+        if (self.hourly_price is None) == (not given):
+            raise ValueError(
+                f"machine {self.device!r} needs either hourly_price, or purchase_price, life_years and utilisation."
+            )
+        if given and len(given) < len(bought):
+            missing = ", ".join(name for name in bought if name not in given)
+            raise ValueError(f"machine {self.device!r} has {', '.join(given)} and lacks {missing}; add it.")
+        for name, value in {"hourly_price": self.hourly_price, **bought}.items():
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"machine {self.device!r}: {name} is {value}; give a number above 0.")
+        if self.utilisation is not None and self.utilisation > 1:
+            raise ValueError(
+                f"machine {self.device!r}: utilisation is {self.utilisation}; give a share, 0.7 for 70 % of the time."
+            )
+
+    @property
+    def bought(self) -> bool:
+        """Whether it was bought, so that its power is paid for besides."""
+        return self.purchase_price is not None
+
+    @property
+    def hours(self) -> float:
+        """Hours of training that the purchase price is spread over; 1 where an hour is what is paid for."""
+        return (
+            1.0 if self.hourly_price is not None else HOURS_PER_YEAR * (self.life_years or 0) * (self.utilisation or 0)
+        )
+
+    @property
+    def price(self) -> float:
+        """What is paid: for an hour, or for the machine."""
+        return self.hourly_price or self.purchase_price or 0.0
+
+    @property
+    def per_hour(self) -> float:
+        """What an hour of training costs without power: the rent, or price ÷ (life × hours in a year × utilisation)."""
+        return self.price / self.hours
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many samples of a workload "the cost to train" is stated for."""
+
+    workload: str
+    samples: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.samples) and self.samples > 0):
+            raise ValueError(f"amount of {self.workload!r}: samples is {self.samples}; give a number above 0.")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The whole file, in one currency."""
+
+    currency: str
+    machine: tuple[MachinePrice, ...]
+    power_price_per_kwh: float | None = None
+    power_overhead: float = 1.0
+    """Power drawn at the meter over power drawn by the device (PUE)."""
+    amount: tuple[Amount, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.currency.strip() or len(self.currency) > LONGEST_CURRENCY:
+            raise ValueError(f"currency is {self.currency[:40]!r}; give a short one such as 'EUR'.")
+        if not self.machine:
+            raise ValueError("there is no [[machine]]; give the price of at least one.")
+        for kind, names in (
+            ("machine", [each.device for each in self.machine]),
+            ("amount", [each.workload for each in self.amount]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"there are several [[{kind}]] for {twice[0]!r}; keep one.")
+        power = self.power_price_per_kwh
+        if power is not None and not (math.isfinite(power) and power >= 0):
+            raise ValueError(f"power_price_per_kwh is {power}; give 0 or more.")
+        if not (math.isfinite(self.power_overhead) and self.power_overhead >= 1):
+            raise ValueError(f"power_overhead is {self.power_overhead}; give 1 or more (PUE).")
+        if power is None and any(each.bought for each in self.machine):
+            raise ValueError(
+                "a machine is bought and power_price_per_kwh is not given; add it (0 where power is free)."
+            )
+
+    def of(self, device: str) -> MachinePrice | None:
+        """The price of this device; None where the file has none."""
+        return next((each for each in self.machine if each.device == device), None)
+
+    def samples(self, workload: str) -> float | None:
+        """The amount stated for this workload; None where there is none."""
+        return next((each.samples for each in self.amount if each.workload == workload), None)
+
+
+def read_prices(path: Path) -> Prices:
+    """The price file.
+
+    Raises:
+        UsageError: it cannot be read, is not TOML, or says something that cannot be; the message names the place.
+    """
+    try:
+        return decode(Prices, tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"price file {path} cannot be read ({error}); give a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"price file {path} is not valid TOML: {error}.") from error
+    except DecodeError as error:
+        raise UsageError(str(error)) from error
