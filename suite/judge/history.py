@@ -80,6 +80,8 @@ class Trend(OfCell):
     commits: tuple[str | None, str | None] | None = None
     """Last one known to be before the change, and the first one known to be after it."""
     reasons: tuple[str, ...] = ()
+    surely_drifting: bool = False
+    """Beside an anchor, and by more than what matters at the least."""
     worth_a_run: bool = False
     """The newest night stands a little above the others: not out of line, but `history --confirm` looks again."""
     setup_sha256: str = ""
@@ -200,7 +202,8 @@ def _fitted(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
     if slow is not None and slow.change > 0:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
         first, last = nights[-slow.nights].run, nights[-1].run
-        found = replace(trend, change=slow.change, first_run=first, last_run=last)
+        surely = trend.anchored and slow.low >= delta
+        found = replace(trend, change=slow.change, first_run=first, last_run=last, surely_drifting=surely)
         return replace(found, state=State.DRIFTING, reasons=(*trend.reasons, what))
     if now.point is None or now.kind is Kind.LEVEL:
         return trend
@@ -247,9 +250,9 @@ def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint, chang
 
 
 def exit_status(trends: Sequence[Trend], fail_on: frozenset[str]) -> int:
-    """As the gate's: 0 fine · 1 regressed, or drifting beside an anchor · 3 suspect or drifting · 4 without numbers."""
+    """As the gate's: 0 fine · 1 regressed, or surely drifting · 3 suspect or drifting · 4 without numbers."""
     states = {trend.state for trend in trends}
-    surely = State.REGRESSED in states or any(t.state is State.DRIFTING and t.anchored for t in trends)
+    surely = State.REGRESSED in states or any(trend.surely_drifting for trend in trends)
     if surely and "regressed" in fail_on:
         return 1
     if State.WITHOUT_NUMBERS in states:

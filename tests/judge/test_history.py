@@ -513,18 +513,19 @@ def test_a_series_that_is_run_no_more_says_so_and_asks_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "anchored", "default", "strict"),
+    ("state", "surely", "default", "strict"),
     [
-        (State.STEADY, True, 0, 0),
-        (State.REGRESSED, True, 1, 1),
+        (State.STEADY, False, 0, 0),
+        (State.REGRESSED, False, 1, 1),
         (State.SUSPECT, False, 0, 3),
         (State.DRIFTING, True, 1, 1),
         (State.DRIFTING, False, 0, 3),
-        (State.WITHOUT_NUMBERS, True, 4, 4),
+        (State.WITHOUT_NUMBERS, False, 4, 4),
     ],
 )
-def test_what_fails_is_what_somebody_must_look_at(state: State, anchored: bool, default: int, strict: int) -> None:
-    trends = [Trend("gpt", "bf16", state, 30, anchored), Trend("gpt", "fp32", State.STEADY, 30, anchored)]
+def test_what_fails_is_what_somebody_must_look_at(state: State, surely: bool, default: int, strict: int) -> None:
+    worst = Trend("gpt", "bf16", state, 30, anchored=True, surely_drifting=surely)
+    trends = [worst, Trend("gpt", "fp32", State.STEADY, 30, anchored=True)]
     assert exit_status(trends, frozenset({"regressed"})) == default
     assert exit_status(trends, frozenset({"regressed", "inconclusive"})) == strict
 
@@ -543,3 +544,15 @@ def test_a_change_soon_after_the_series_began_is_seen_once_the_new_level_is_know
     assert trend.state == State.REGRESSED
     assert trend.first_run is not None
     assert trend.first_run <= f"run-{first:02}" <= (trend.last_run or "")
+
+
+@pytest.mark.parametrize(
+    ("rise", "anchored", "surely"), [(0.15, True, True), (0.15, False, False), (0.022, True, False)]
+)
+def test_a_drift_is_sure_beside_an_anchor_and_where_all_of_its_interval_matters(
+    rise: float, anchored: bool, surely: bool
+) -> None:
+    steady = _series((0.0, 60), anchored=anchored)
+    values = {night: steady.nights[night].value + rise * night / 59 for night in range(60)}
+    trend = trend_of(_with_nights(steady, value=values))
+    assert (trend.state, trend.surely_drifting) == (State.DRIFTING, surely)

@@ -91,7 +91,7 @@ class Follower:
             night = state.nights[now.point.index]
             return state if night in state.alarmed else replace(state, alarmed=(*state.alarmed, night))
         slow = drift(series, STEP_TIME.delta) if self.anchored and not state.drifting else None
-        if slow is not None and slow.change > 0:
+        if slow is not None and slow.low >= STEP_TIME.delta:
             return replace(state, alarmed=(*state.alarmed, state.nights[-1]), drifting=True)
         return state
 
