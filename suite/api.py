@@ -186,11 +186,14 @@ def _judge(candidate: Run, home: Home, baseline: str, *, topping_up: bool = Fals
     return verdicts
 
 
-def report(candidate: Run, *, home: Home | None = None, baseline: str | None = None) -> Path:
+def report(
+    candidate: Run, *, home: Home | None = None, baseline: str | None = None, refusal: str | None = None
+) -> Path:
     """Write `reports/<run>/index.html` and `summary.md`; returns the path of the page.
 
     It shows the verdicts that `gate` left in `verdict.json`. A run without any is judged first, and where it cannot be
-    the page says why; where a `baseline` is named, the run is judged against that one in any case.
+    the page says why; where a `baseline` is named, the run is judged against that one in any case. `refusal` is why a
+    gate could not judge it just now: the page then says that, and nothing is judged.
 
     Raises:
         NoBaseline, Incomparable: the named one is not approved, or only for another machine or other software.
@@ -202,9 +205,10 @@ def report(candidate: Run, *, home: Home | None = None, baseline: str | None = N
     home = home or Home.choose()
     if baseline is not None:
         _judge(candidate, home, baseline)
-    verdicts, notice = None, None
+    verdicts, notice = None, refusal
     try:
-        verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
+        if refusal is None:
+            verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
     except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
     return render(candidate, verdicts, home.reports / candidate.info.run, notice)

@@ -374,7 +374,7 @@ def test_bad_input_to_calibrate_is_one_sentence(
 # --- gate --top-up --------------------------------------------------------------------------------------------------
 
 
-UNDECIDED = ("1 cells are undecided; 5 more processes of each …",)
+UNDECIDED = ("1 cell is undecided; 5 more processes of each …",)
 
 
 def _noisy(home: Path) -> Run:
@@ -467,6 +467,15 @@ def test_a_gate_without_a_baseline_is_refused_with_and_without_topping_up(
     _stored(tmp_path, records.cell(STEADY))
     message = _refused(capsys, tmp_path, "gate", *top_up)
     assert message.startswith("no baseline 'main' is approved for this machine and software; run `ampmark baseline ")
+
+
+def test_a_refused_gate_leaves_no_page_of_an_earlier_verdict(judged: Path, capsys: Capture) -> None:
+    (before,) = (judged / "reports").glob("*/index.html")
+    assert "was not compared with a baseline" not in before.read_text()
+    message = _refused(capsys, judged, "gate", "--baseline", "absent")
+    page = before.read_text()
+    assert "was not compared with a baseline: no baseline &#39;absent&#39; is approved" in page
+    assert json.loads(before.with_name("verdict.json").read_text())["headline"] == message
 
 
 def test_a_run_that_was_cut_short_is_not_topped_up(tmp_path: Path, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from suite import api
 from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, failing_on, load, print_json
 from suite.decode import encode
-from suite.errors import UsageError
+from suite.errors import SuiteError, UsageError
 from suite.hardware import newest_of_each_machine, report_hardware
 from suite.home import Home
 from suite.terminal.progress import RunDisplay
@@ -87,7 +88,12 @@ def gate(
     place = Home.choose(home)
     failing = failing_on(fail_on)
     candidate = load(place, run)
-    verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
+    try:
+        verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=top_up)
+    except SuiteError as error:
+        with suppress(SuiteError):  # the page must not go on saying what an earlier gate said
+            api.report(candidate, home=place, refusal=str(error))
+        raise
     if top_up:
         verdicts = _topped_up(candidate, place, baseline, verdicts, quiet=as_json)
     _say(verdicts, as_json)  # the answer first: it is there even if the report cannot be written
@@ -136,7 +142,8 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
 
     with RunDisplay(quiet=quiet) as display:
         while (cells := undecided(verdicts)) and len(looks_of(candidate)) < MOST_LOOKS:
-            display.note(f"{len(cells)} cells are undecided; {TOP_UP_PROCESSES} more processes of each …")
+            said = "1 cell is" if len(cells) == 1 else f"{len(cells)} cells are"
+            display.note(f"{said} undecided; {TOP_UP_PROCESSES} more processes of each …")
             try:
                 anchor = again(candidate, place.results) if verdicts.anchored else None
                 api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)

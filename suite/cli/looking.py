@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from suite import catalog, profiles, store
-from suite.cli.options import HomeOption, JsonOption, load, print_json, rows
+from suite.cli.options import HomeOption, JsonOption, load, print_json
 from suite.decode import encode
 from suite.emissions import check_factor, emission_lines, with_emissions
 from suite.files import unwritable, write_atomically
@@ -64,8 +64,10 @@ def show(
         check_factor(factor)
         trials = with_emissions(trials, factor)
     if as_json:
+        from suite.interchange.tables import rows_of_frame
+
         given = {} if factor is None else {"grams_co2e_per_kwh": factor}
-        print_json({"run": encode(loaded.info), **given, "trials": rows(trials)})
+        print_json({"run": encode(loaded.info), **given, "trials": rows_of_frame(trials)})
         return
     print_run(loaded)
     for line in [] if factor is None else emission_lines(trials, factor):

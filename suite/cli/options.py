@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from suite import store
-from suite.decode import encode, nearest
+from suite.decode import nearest
 from suite.errors import UsageError
 from suite.home import Home
 
@@ -24,7 +24,6 @@ __all__ = [
     "failing_on",
     "load",
     "print_json",
-    "rows",
 ]
 
 HomeOption = Annotated[
@@ -53,12 +52,6 @@ def failing_on(text: str) -> frozenset[str]:
         if name not in known:
             raise UsageError(f"--fail-on {name!r} is not known; {nearest(name, known)}")
     return frozenset(chosen)
-
-
-def rows(frame: Any) -> Any:
-    """A frame as plain data: one table per row, gaps as null."""
-    # Not DataFrame.to_json, which rounds to ten decimals.
-    return encode(frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
 def print_json(document: Any) -> None:

@@ -52,7 +52,8 @@ def follow(results: Path) -> tuple[str, list[Trend]]:
 def _label(info: RunInfo, *, alone: bool) -> str:
     """The device; of several machines that are called alike also what tells most of them apart."""
     environment = info.environment
-    return environment.device_name + ("" if alone else f" ({environment.cpu}, {environment.threads} threads)")
+    threads = f"{environment.threads} thread{'s' * (environment.threads > 1)}"
+    return environment.device_name + ("" if alone else f" ({environment.cpu}, {threads})")
 
 
 def suspects(results: Path) -> list[Suspect]:

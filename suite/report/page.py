@@ -95,7 +95,7 @@ def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) ->
         notice=notice,
         precisions=grid.precisions,
         matrix=build_matrix(grid, findings),
-        comparison=_comparison(verdicts, findings) if verdicts else None,
+        comparison=_comparison(grid, verdicts, findings) if verdicts else None,
         workloads=[workload_section(grid, traces, workload) for workload in grid.workloads],
         cells=[cell_section(cell, findings, _own_profile(run)) for cell in grid],
         gaps=gap_table(grid, findings, None if verdicts else notice or "it was not compared with a baseline"),
@@ -110,14 +110,15 @@ def _own_profile(run: Run) -> str | None:
     return f"results/runs/{run.info.run}/profile.toml" if ".toml" in run.info.command else None
 
 
-def _comparison(verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:
+def _comparison(grid: Grid, verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:
+    shown = {cell.anchor for cell in grid}
     return Comparison(
         sentence=alarm_sentence(verdicts),
         warnings=tuple(map(clean, (*verdicts.warnings, *quality_sentences(verdicts)))),
         thresholds=thresholds(verdicts),
         head=HEAD,
-        loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET])),
-        quiet=tuple(finding_rows([f for f in findings if f.verdict in _QUIET])),
+        loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET], shown)),
+        quiet=tuple(finding_rows([f for f in findings if f.verdict in _QUIET], shown)),
         forest=_forest(verdicts, findings),
         trust=trust_table(),
     )

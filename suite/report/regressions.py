@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
@@ -61,7 +61,7 @@ class FindingRow:
     workload: str
     precision: str
     anchor: str | None
-    """Where the cell's details are; None for a finding on many cells, which has no details of its own."""
+    """Where the cell's details are; None for many cells in one, and for a cell that only the base has."""
     metric: str
     sign: Sign
     values: str
@@ -78,9 +78,9 @@ def worst_first(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (ORDER[finding.verdict], -abs(finding.change or 0.0)))
 
 
-def finding_rows(findings: Sequence[Finding]) -> list[FindingRow]:
-    """Rows of the table, in the order given."""
-    return [_row(finding) for finding in findings]
+def finding_rows(findings: Sequence[Finding], shown: Container[str] = ()) -> list[FindingRow]:
+    """Rows of the table, in the order given, with links to the cells whose anchors are in `shown`."""
+    return [_row(finding, shown) for finding in findings]
 
 
 def alarm_sentence(verdicts: Verdicts) -> str:
@@ -134,11 +134,12 @@ def trust_table() -> Table:
     return Table.of(caption, ("Rule", "Wanted", "Measured", "Met"), rows)
 
 
-def _row(finding: Finding) -> FindingRow:
+def _row(finding: Finding, shown: Container[str]) -> FindingRow:
+    place = anchor(finding.workload, finding.precision)
     return FindingRow(
         workload=finding.workload,
         precision=finding.precision,
-        anchor=None if _of_many(finding) else anchor(finding.workload, finding.precision),
+        anchor=place if place in shown else None,
         metric=METRICS.get(finding.metric, finding.metric),
         sign=verdict_sign(finding.verdict),
         values=_values(finding),

@@ -84,7 +84,8 @@ class RunDisplay:
         elif isinstance(event, Finished):
             self.advance(_one_line(event.record))
         elif isinstance(event, AnchorBlock):
-            self._console.print(f"baseline {event.baseline!r} is run in turn: {event.trials} trials of its code …")
+            trials = f"{event.trials} trial{'s' * (event.trials > 1)}"
+            self._console.print(f"baseline {event.baseline!r} is run in turn: {trials} of its code …")
 
     def advance(self, line: str) -> None:
         """One trial is over; `line` says how."""

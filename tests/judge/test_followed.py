@@ -152,5 +152,5 @@ def test_a_run_on_another_machine_hides_no_regression_of_this_one(tmp_path: Path
     assert device == "Test CPU"
     assert [(trend.state, trend.nights, trend.device) for trend in trends] == [
         (*before[0], "Test CPU (Test CPU, 2 threads)"),
-        (State.TOO_SHORT, 1, "Test CPU (Test CPU, 1 threads)"),
+        (State.TOO_SHORT, 1, "Test CPU (Test CPU, 1 thread)"),
     ]
