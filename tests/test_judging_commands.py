@@ -15,9 +15,9 @@ from test_cli import ampmark
 
 from suite import runner
 from suite.companions import AnchorNote, anchor_folder, write_note
+from suite.judge.acknowledged import acknowledgements
 from suite.judge.baseline import approve, list_approvals
 from suite.judge.calibration import calibration_for
-from suite.judge.history import acknowledgements
 from suite.record import Caution, Quality, TrialRecord
 from suite.store import Run, create_run, load_run
 
@@ -360,7 +360,7 @@ def test_frozen_choices_are_replaced_only_where_that_is_asked_for(tmp_path: Path
     ("arguments", "message"),
     [
         (("latest", "--reason", " "), "--reason is empty; say why these processes may be taken for equal."),
-        (("latest", *WHY), "has no cell with 10 processes or 10 seeds; run one with --repeats 20, or with --seeds "),
+        (("latest", *WHY), "has no cell with 10 processes or 10 seeds; run one with --repeats 2 --seeds 0,1,2,"),
         (("absent", *WHY), "no run under "),
     ],
 )
@@ -379,14 +379,14 @@ UNDECIDED = ("1 cell is undecided; 5 more processes of each …",)
 
 def _noisy(home: Path) -> Run:
     """A baseline and a candidate whose noise leaves the time undecided."""
-    approve(home / "results", _stored(home, records.cell(UNSTEADY)), "main", "trusted")
+    approve(home / "results", _stored(home, records.cell(UNSTEADY * 3)), "main", "trusted")
     return _stored(home, records.cell(_slower(UNSTEADY, 1.02)))
 
 
 def test_where_everything_is_decided_nothing_more_is_measured(judged: Path, capsys: Capture) -> None:
     assert ampmark("gate", "--top-up", "--json", "--home", judged) == 1
     document = json.loads(capsys.readouterr().out)
-    assert (document["looks"], document["alpha"]) == (3, pytest.approx(0.01 / 3))
+    assert (document["looks"], document["alpha"]) == (1, 0.01)  # which are shared among looks only where there are any
     assert not list((judged / "results" / "runs").glob("*/topup"))
 
 
@@ -429,16 +429,27 @@ def test_a_top_up_that_cannot_be_made_does_not_cost_the_error_rates_of_three_loo
     _stored(tmp_path, records.cell([0.1024, 0.1034, 0.1044]))
     assert ampmark("gate", "--home", tmp_path) == 1
     assert ampmark("gate", "--top-up", "--home", tmp_path) == 1
-    assert "no top-up: " in capsys.readouterr().out
+    assert "no top-up: " not in capsys.readouterr().out  # nothing is inconclusive
+
+
+def test_a_top_up_that_would_not_help_is_not_made_and_says_what_would(tmp_path: Path, capsys: Capture) -> None:
+    """The base's own five processes are most of the noise, and ten more of the candidate do not lessen it."""
+    approve(tmp_path / "results", _stored(tmp_path, records.cell(UNSTEADY)), "main", "trusted")
+    run = _stored(tmp_path, records.cell(_slower(UNSTEADY, 1.02)))
+    assert _without_top_up(capsys, tmp_path) == (
+        "no top-up: more processes of the candidate alone would not decide what is inconclusive; "
+        "run with --anchor, or approve a baseline with more repeats"
+    )
+    assert not (run.folder / "topup").exists()
 
 
 def test_undecided_cells_are_measured_until_they_are_decided_and_no_others(
     tmp_path: Path, trials: FakeRunner, capsys: Capture
 ) -> None:
-    base = [*records.cell(UNSTEADY), *records.cell(STEADY, "lstm", "bf16")]
+    base = [*records.cell(UNSTEADY * 3), *records.cell(STEADY, "lstm", "bf16")]
     approve(tmp_path / "results", _profiled(tmp_path, base), "main", "trusted")
-    run = _profiled(tmp_path, [*records.cell(_slower(UNSTEADY, 1.04)), *records.cell(STEADY, "lstm", "bf16")])
-    trials.seconds = _slower(UNSTEADY, 1.04)
+    run = _profiled(tmp_path, [*records.cell(_slower(UNSTEADY, 1.03)), *records.cell(STEADY, "lstm", "bf16")])
+    trials.seconds = _slower(UNSTEADY, 1.03)
     assert ampmark("gate", "--top-up", "--json", "--home", tmp_path) == 1
     assert trials.started == [f"gpt-fp32-s0-r{repeat}" for repeat in range(5, 10)]
     assert len(list((run.folder / "topup" / "runs").iterdir())) == 1
@@ -449,9 +460,9 @@ def test_undecided_cells_are_measured_until_they_are_decided_and_no_others(
 
 
 def test_after_three_looks_it_is_enough(tmp_path: Path, trials: FakeRunner) -> None:
-    approve(tmp_path / "results", _profiled(tmp_path, records.cell(UNSTEADY)), "main", "trusted")
+    approve(tmp_path / "results", _profiled(tmp_path, records.cell(UNSTEADY * 3)), "main", "trusted")
     run = _profiled(tmp_path, records.cell(_slower(UNSTEADY, 1.02)))
-    trials.seconds = [0.1, 0.11] * 10
+    trials.seconds = [0.09, 0.114] * 10
     assert ampmark("gate", "--top-up", "--fail-on", "inconclusive", "--home", tmp_path) == 3
     assert trials.started == [f"gpt-fp32-s0-r{repeat}" for repeat in range(5, 15)]
     # They are kept: asked again, it measures nothing more and says the same.

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from suite import api
-from suite.cli.options import BaselineOption, FailOption, HomeOption, JsonOption, failing_on, load, print_json
+from suite.cli.options import (
+    BaselineOption,
+    FailOption,
+    HomeOption,
+    JsonOption,
+    failing_on,
+    load,
+    print_json,
+    rewrite_index,
+)
 from suite.decode import encode
 from suite.errors import SuiteError, UsageError
 from suite.hardware import newest_of_each_machine, report_hardware
@@ -25,9 +34,6 @@ if TYPE_CHECKING:
     from suite.store import Run
 
 __all__ = ["baseline", "compare", "gate", "report"]
-
-TOP_UP_PROCESSES = 5
-"""Of each undecided cell, at each further look."""
 
 baseline = typer.Typer(no_args_is_help=True, help="Approved baselines: they move only when somebody approves.")
 
@@ -43,6 +49,9 @@ def report(
     prices: Annotated[
         Path | None, typer.Option(help="With --hardware: TOML file of what the machines cost (docs/prices.toml).")
     ] = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Put the script of the charts into the page: one file to send.")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Write the HTML report (and Markdown) of stored runs again, with the verdicts that `gate` has left."""
@@ -51,12 +60,14 @@ def report(
         if baseline is not None:
             raise UsageError("--hardware compares machines and no baseline; leave out --baseline.")
         chosen = [load(place, run) for run in runs] if runs else newest_of_each_machine(place)
-        print(report_hardware(chosen, place, prices))
+        print(report_hardware(chosen, place, prices, inline=inline))
+        rewrite_index(place)
         return
     if prices is not None:
         raise UsageError("--prices belongs to --hardware; add that.")
     for run in runs or ["latest"]:
-        print(api.report(load(place, run), home=place, baseline=baseline))
+        print(api.report(load(place, run), home=place, baseline=baseline, inline=inline))
+    rewrite_index(place)
 
 
 def compare(
@@ -93,12 +104,14 @@ def gate(
     except SuiteError as error:
         with suppress(SuiteError):  # the page must not go on saying what an earlier gate said
             api.report(candidate, home=place, refusal=str(error))
+        rewrite_index(place)
         raise
     if top_up:
         verdicts = _topped_up(candidate, place, baseline, verdicts, quiet=as_json)
     _say(verdicts, as_json)  # the answer first: it is there even if the report cannot be written
     page = api.report(candidate, home=place)
     print(f"report: {page}", file=sys.stderr if as_json else sys.stdout)
+    rewrite_index(place)
     raise typer.Exit(verdicts.exit_status(failing))
 
 
@@ -137,9 +150,11 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     """Look again with more processes where the number of processes is what is missing."""
     from suite.anchor import again
     from suite.companions import looks_of
-    from suite.judge.gate import MOST_LOOKS, undecided
+    from suite.judge.gate import undecided
+    from suite.judge.stats import MOST_LOOKS, TOP_UP_PROCESSES
     from suite.judge.verdict_file import write_verdicts
 
+    refused = None
     with RunDisplay(quiet=quiet) as display:
         while (cells := undecided(verdicts)) and len(looks_of(candidate)) < MOST_LOOKS:
             said = "1 cell is" if len(cells) == 1 else f"{len(cells)} cells are"
@@ -148,14 +163,34 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
                 anchor = again(candidate, place.results) if verdicts.anchored else None
                 api.top_up(candidate, cells, processes=TOP_UP_PROCESSES, on_event=display.on_event, anchor=anchor)
             except UsageError as error:
-                # What is known without it decides the exit status; with one look the error rates need not be shared.
-                if len(looks_of(candidate)) == 1:
-                    verdicts = api.gate(candidate, home=place, baseline=baseline)
-                verdicts = replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {error}"))
-                write_verdicts(place.reports, verdicts)
-                return verdicts
+                refused = str(error)
+                break
             verdicts = api.gate(candidate, home=place, baseline=baseline, topping_up=True)
+    if len(looks_of(candidate)) == 1:
+        # With one look the error rates need not be shared.
+        verdicts = api.gate(candidate, home=place, baseline=baseline)
+        refused = refused or _hopeless(verdicts)
+    if refused is not None:
+        verdicts = replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {refused}"))
+        write_verdicts(place.reports, verdicts)
     return verdicts
+
+
+def _hopeless(verdicts: Verdicts) -> str | None:
+    """Why no more processes were measured, where something is inconclusive that they could have decided."""
+    from suite.judge.findings import MetricClass, Verdict
+
+    open_ = [
+        finding
+        for finding in verdicts.findings
+        if finding.metric_class is MetricClass.STOCHASTIC and finding.verdict is Verdict.INCONCLUSIVE
+    ]
+    if not open_:
+        return None
+    return (
+        "more processes of the candidate alone would not decide what is inconclusive; "
+        "run with --anchor, or approve a baseline with more repeats"
+    )
 
 
 def _say(verdicts: Verdicts, as_json: bool) -> None:

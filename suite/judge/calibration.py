@@ -21,7 +21,7 @@ from suite.errors import DamagedResults, UsageError
 from suite.files import unwritable, write_atomically
 from suite.judge.cells import Cell, cells_of, measured, rows_of
 from suite.judge.quality import MARGIN_SHARE, seed_values
-from suite.judge.stochastic import ESTIMATORS
+from suite.judge.samples import ESTIMATORS
 from suite.store import Run
 
 __all__ = ["FEWEST_PROCESSES", "Calibration", "CellCalibration", "calibrate", "calibration_for", "freeze"]
@@ -102,7 +102,7 @@ def calibrate(run: Run, reason: str) -> Calibration:
     if not any(cell.estimator or cell.quality_margin is not None for cell in cells):
         raise UsageError(
             f"run {run.info.run} has no cell with {FEWEST_PROCESSES} processes or {FEWEST_SEEDS} seeds; "
-            "run one with --repeats 20, or with --seeds 0,1,2,… up to 19."
+            "run one with --repeats 2 --seeds 0,1,2,… up to 9, which is enough for both."
         )
     return Calibration(run.info.fingerprint, run.info.run, _now(), reason, cells)
 

@@ -39,7 +39,8 @@ MORE_STOPPED = 0.05
 JUDGED = (
     *("workload", "precision", "seed", "repeat", "outcome", "reason", "deterministic", "cautions", "operators"),
     *("setup_sha256", "workload_sha256", "losses_sha256", "spec", "steps", "peak_allocated_bytes", "peak_rss_bytes"),
-    *("step_seconds_median", "step_seconds_min", "step_seconds_q10"),
+    *("step_seconds_median", "step_seconds_min", "step_seconds_q10", "timed_seconds", "timed_steps"),
+    "sm_clock_mhz_lowest",
     *("overflow_count", "overflow_calibration_count", "overflow_steady_count", "overflow_steps"),
     *("scale_settled", "scale_lowest", "scale_highest"),
     *("quality", "quality_metric", "quality_higher_is_better", "quality_baseline", "quality_baseline_name"),
@@ -48,8 +49,9 @@ JUDGED = (
 
 
 def judged_part(run: Run) -> Run:
-    """The run without the columns that nothing is judged by."""
-    return replace(run, trials=run.trials[list(JUDGED)])
+    """The run without the columns that nothing is judged by, and with the mean of each trial's timed steps."""
+    trials = run.trials[list(JUDGED)]
+    return replace(run, trials=trials.assign(mean_step_seconds=trials["timed_seconds"] / trials["timed_steps"]))
 
 
 def cells_of(run: Run) -> list[Cell]:

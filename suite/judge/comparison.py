@@ -1,6 +1,7 @@
 """Candidate against base, cell by cell and metric by metric (docs/decisions/0004 and 0011 have the reasons).
 
-* step time, host memory: tests over processes (`stochastic.py`); quality: over seeds (`quality.py`).
+* step time, host memory: tests over processes (`stochastic.py`); quality: over seeds (`quality.py`). Of the step time
+  the median is judged, and the mean beside it, which says something where it says something else.
 * allocated bytes, overflowing steps, digest of the losses: equality under equal seeds (`exact.py`, `counts.py`).
 * where a dynamic loss scale settles: `scale_shape.py`.
 * a trial that had numbers and has none now makes its cell `failed`, or `regressed` where it diverged; a cell that the
@@ -9,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from suite.errors import Incomparable
@@ -18,14 +19,18 @@ from suite.judge.cells import Cell, Sides, cells_of, judged_part, measured, obst
 from suite.judge.exact import judge_exact
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
 from suite.judge.quality import against_fp32, judge_quality
+from suite.judge.samples import HOST_MEMORY, MEAN_STEP_TIME, STEP_TIME
 from suite.judge.scale_shape import judge_scale_shape
 from suite.judge.shift import collapse
 from suite.judge.stats import FEWEST, Levels
-from suite.judge.stochastic import HOST_MEMORY, STEP_TIME, judge_family
+from suite.judge.stochastic import judge_family
+from suite.record import Environment
 from suite.store import Run
 
-__all__ = ["Terms", "collapsed", "compare_runs"]
+__all__ = ["BESIDE_FINGERPRINT", "Terms", "collapsed", "compare_runs"]
 
+BESIDE_FINGERPRINT = ("device", "container", "persistence")
+"""Facts of the machine that make no other machine, and may still move a number."""
 _NOT_TIMED = "deterministic trials are not timed"
 _NO_ANCHOR = f"its anchor has fewer than {FEWEST} blocks, so it is compared with the stored baseline of another time"
 
@@ -80,6 +85,7 @@ def compare_runs(base: Run, candidate: Run, terms: Terms = Terms()) -> Verdicts:
         looks=terms.looks,
         warnings=(*terms.warnings, *_cut_short(base, candidate)),
         against_fp32=tuple(against_fp32(candidate, terms.calibration.margin_of)),
+        differences=_differences(base.info.environment, candidate.info.environment),
         reproduce=terms.reproduce,
     )
     return collapsed(found) if terms.collapsing else found
@@ -94,6 +100,15 @@ def collapsed(verdicts: Verdicts) -> Verdicts:
         return verdicts
     findings = sorted([*found, *rest], key=lambda finding: ORDER[finding.verdict])
     return replace(verdicts, findings=tuple(findings), warnings=(*verdicts.warnings, shifted))
+
+
+def _differences(base: Environment, candidate: Environment) -> tuple[str, ...]:
+    """What else differs between the two sides, each `field: base → candidate`."""
+    beside = [(name, getattr(base, name), getattr(candidate, name)) for name in BESIDE_FINGERPRINT]
+    found = [*base.differences(candidate, code=True), *(f"{name}: {a} → {b}" for name, a, b in beside if a != b)]
+    if base.git_dirty and candidate.git_dirty:
+        found.append("git_dirty: on both sides, and perhaps not the same changes")
+    return tuple(found)
 
 
 def _cut_short(*runs: Run) -> list[str]:
@@ -123,25 +138,52 @@ def _times(cells: Mapping[Cell, Sides], levels: Levels, terms: Terms) -> list[Fi
     ]
     timed, paired = _beside_anchor(timed, terms.anchor)
     found = judge_family(STEP_TIME, timed, levels, terms.calibration.estimator_of, paired=paired)
+    means = judge_family(MEAN_STEP_TIME, timed, levels, paired=paired)
     if terms.anchor is not None:
-        found = [finding if (finding.workload, finding.precision) in paired else _weaker(finding) for finding in found]
-    return [*found, *untimed]
+        found, means = (
+            [finding if (finding.workload, finding.precision) in paired else _weaker(finding) for finding in family]
+            for family in (found, means)
+        )
+    return [*found, *_apart(found, means), *untimed]
+
+
+def _apart(medians: Sequence[Finding], means: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings on the mean that say what those on the median do not: some steps are slower, and most are not.
+
+    The mean scatters more, so that it is often undecided where the median is not: then it says something only where
+    it may have grown by what matters.
+    """
+    said = {finding.cell: finding.verdict for finding in medians}
+    for finding in means:
+        decided = finding.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
+        grown = finding.verdict is Verdict.INCONCLUSIVE and (finding.change or 0.0) >= STEP_TIME.delta
+        if (decided and said[finding.cell] is not finding.verdict) or (
+            grown and said[finding.cell] in (Verdict.UNCHANGED, Verdict.IMPROVED)
+        ):
+            yield finding
 
 
 def _weaker(finding: Finding) -> Finding:
     """Of a cell whose anchor failed: the machine may have moved since the stored baseline, so nothing is an alarm."""
     if finding.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
-        finding = replace(finding, verdict=Verdict.INCONCLUSIVE, operators=())
+        finding = replace(finding, verdict=Verdict.INCONCLUSIVE, minimum_detectable=None, operators=())
     if finding.verdict is Verdict.INCONCLUSIVE:
-        return replace(finding, reasons=(*finding.reasons, _NO_ANCHOR), runs_to_decide=None, undecided=False)
+        return replace(
+            finding,
+            reasons=(*finding.reasons, _NO_ANCHOR),
+            minimum_detectable=None,
+            runs_to_decide=None,
+            undecided=False,
+        )
     return replace(finding, notes=(*finding.notes, _NO_ANCHOR))
 
 
 def _beside_anchor(cells: Mapping[Cell, Sides], anchor: Run | None) -> tuple[dict[Cell, Sides], set[Cell]]:
     """The sides with the anchor's processes as base, where it has enough of the cell, and which cells those are."""
     found, paired = dict(cells), set[Cell]()
+    judged = None if anchor is None else judged_part(anchor)
     for cell, (_, theirs) in cells.items():
-        rows = None if anchor is None else measured(rows_of(anchor, cell))
+        rows = None if judged is None else measured(rows_of(judged, cell))
         if rows is not None and rows["repeat"].nunique() >= FEWEST:
             found[cell] = rows, theirs
             paired.add(cell)

@@ -15,21 +15,26 @@ time with 3, 4, 5 and 8 processes a side.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 
 from suite.judge.cells import Cell, Sides
 from suite.judge.findings import Finding, MetricClass, Verdict
-from suite.judge.permutation import by_seed, permute
+from suite.judge.permutation import EXCHANGE, Pair, Permuted, by_seed, permute
+from suite.judge.sensitivity import processes_to_decide, smallest_seen, with_p
 from suite.judge.stats import ALPHA, FEWEST
 
-__all__ = ["judge_counts"]
+__all__ = ["BINOMIAL", "judge_counts"]
 
-Counts = npt.NDArray[np.int64]
+BINOMIAL = "exact binomial, no overlap"
+"""The test of three or four processes a side."""
+Counts = npt.NDArray[np.float64]
 
 DISPERSED = 0.05
 """Level at which counts scatter too much for Poisson numbers."""
@@ -37,20 +42,41 @@ DISPERSED_OF_FEW = 0.5
 """The same of three processes a side, which show so little that only a clean sight is trusted."""
 
 
+@dataclass(frozen=True)
+class _Tested:
+    """What the rule says of the counts."""
+
+    exchange: Permuted
+    p: float
+    """Two-sided."""
+    decided: bool
+    why: str
+    test: str = EXCHANGE
+
+    @property
+    def verdict(self) -> Verdict:
+        if not self.decided:
+            return Verdict.INCONCLUSIVE  # so few events hide a doubling: never `unchanged`
+        return Verdict.REGRESSED if self.exchange.difference > 0 else Verdict.IMPROVED
+
+
 def judge_counts(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding:
     """A finding on the number of overflows, where the steps themselves do not repeat; `alpha` is one-sided.
 
     Both sides have the same seeds.
     """
-    before, after = map(_counts, sides)
+    seeds = by_seed(sides, "overflow_count")
+    before, after = (_counts(seeds, side) for side in (0, 1))
+    base, candidate = (fmean(fmean(pair[side]) for pair in seeds.values()) for side in (0, 1))
     finding = Finding(
         *cell,
         "overflow_steps",
         Verdict.INCONCLUSIVE,
         MetricClass.COUNT,
-        base=float(before.mean()),
-        candidate=float(after.mean()),
-        test="permutation of processes",
+        base=base,
+        candidate=candidate,
+        change=candidate / base - 1 if base else None,
+        test=EXCHANGE,
         values_base=tuple(map(float, before)),
         values_candidate=tuple(map(float, after)),
         processes_base=len(before),
@@ -60,20 +86,49 @@ def judge_counts(cell: Cell, sides: Sides, alpha: float = ALPHA) -> Finding:
     if min(len(before), len(after)) < FEWEST:
         few = f"{len(before)} against {len(after)} processes; counts that vary need {FEWEST} on each side"
         return replace(finding, reasons=(few,))
-    found = permute(by_seed(sides, "overflow_count"))
-    p, decided = found.p, found.decides(alpha)
-    if not found.can_decide(alpha) and not _dispersed(before, after):
-        p = _binomial(before, after)
-        finding = replace(finding, test="exact binomial, no overlap")
-        decided = found.separated and p / 2 <= alpha
-    finding = replace(finding, p=p)
-    if decided:
-        return replace(finding, verdict=Verdict.REGRESSED if found.difference > 0 else Verdict.IMPROVED)
-    return finding  # so few events hide a doubling: never `unchanged`
+    tested = _tested(seeds, alpha)
+    return replace(
+        finding,
+        verdict=tested.verdict,
+        p=tested.p,
+        test=tested.test,
+        reasons=(with_p(tested.why, tested.p, alpha),),
+        minimum_detectable=smallest_seen(seeds, partial(_worse, alpha=alpha)),
+        runs_to_decide=None if tested.decided else processes_to_decide(seeds, tested.exchange, alpha),
+    )
 
 
-def _counts(side: pd.DataFrame) -> Counts:
-    return side["overflow_count"].to_numpy(dtype=np.int64)
+def _tested(seeds: Mapping[int, Pair], alpha: float) -> _Tested:
+    found = permute(seeds)
+    if found.can_decide(alpha):
+        decided = found.decides(alpha)
+        return _Tested(found, found.p, decided, _why(found, decided=decided))
+    before, after = (_counts(seeds, side) for side in (0, 1))
+    if _dispersed(before, after):
+        few = f"{len(before)} against {len(after)} processes are too few"
+        why = f"{few}, for their counts scatter more than rare events do"
+        return _Tested(found, found.p, decided=False, why=why)
+    p = _binomial(before, after)
+    sure = p / 2 <= alpha
+    overlap = "so few processes a side must not overlap, and these do"
+    why = overlap if sure and not found.separated else _why(found, decided=sure)
+    return _Tested(found, p, sure and found.separated, why, BINOMIAL)
+
+
+def _counts(seeds: Mapping[int, Pair], side: int) -> Counts:
+    return np.concatenate([np.asarray(pair[side], dtype=float) for pair in seeds.values()])
+
+
+def _worse(seeds: Mapping[int, Pair], alpha: float) -> bool:
+    found = permute(seeds)
+    able = found.difference > 0 and (found.can_decide(alpha) or found.separated)
+    return able and _tested(seeds, alpha).decided
+
+
+def _why(found: Permuted, *, decided: bool) -> str:
+    if not decided:
+        return "the sides are no further apart than chance explains"
+    return "the sides do not overlap" if found.separated else "the sides are further apart than chance explains"
 
 
 def _dispersed(before: Counts, after: Counts) -> bool:
@@ -91,6 +146,6 @@ def _scatter(counts: Counts) -> tuple[float, int]:
 
 
 def _binomial(before: Counts, after: Counts) -> float:
-    total = int(before.sum() + after.sum())
+    total = round(before.sum() + after.sum())
     share = len(after) / (len(before) + len(after))
-    return float(stats.binomtest(int(after.sum()), total, share).pvalue) if total else 1.0
+    return float(stats.binomtest(round(after.sum()), total, share).pvalue) if total else 1.0

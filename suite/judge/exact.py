@@ -18,7 +18,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
@@ -26,12 +26,15 @@ import pandas as pd
 from suite.judge.cells import Cell, Sides, pairs_of, seed_difference, varies
 from suite.judge.counts import judge_counts
 from suite.judge.findings import Finding, MetricClass, Verdict
-from suite.judge.permutation import Pair, by_seed, permute
+from suite.judge.permutation import EXCHANGE, Pair, Permuted, by_seed, permute
+from suite.judge.samples import HOST_MEMORY
+from suite.judge.sensitivity import processes_to_decide, smallest_seen, with_p
 from suite.judge.stats import ALPHA, Comparison, compare
-from suite.judge.stochastic import HOST_MEMORY
 
-__all__ = ["judge_exact"]
+__all__ = ["WELCH", "judge_exact"]
 
+WELCH = "Welch on logarithms"
+"""The test of the bytes of three or four processes a side."""
 
 Steps = tuple[int, ...]
 """Those of one process that overflow."""
@@ -132,22 +135,45 @@ def _equal_bytes(finding: Finding, seeds: Mapping[int, tuple[float, float]]) -> 
     )
 
 
-def _varying_bytes(finding: Finding, seeds: Mapping[int, Pair], alpha: float) -> Finding:
+@dataclass(frozen=True)
+class _Exchanged:
+    """What exchanging processes says of the bytes, or of few processes Welch's test."""
+
+    seeds: Mapping[int, Pair]
+    """Of Welch's test the one with most processes."""
+    exchange: Permuted
+    p: float
+    """Two-sided."""
+    difference: float
+    decided: bool
+    test: str = EXCHANGE
+
+
+def _exchanged(seeds: Mapping[int, Pair], alpha: float) -> _Exchanged:
     found = permute(seeds)
-    p, decided, difference, test = found.p, found.decides(alpha), found.difference, "permutation of processes"
     if not found.can_decide(alpha):
         seed, few = _by_logarithms(seeds)
         if few.p is not None and few.p / 2 <= alpha and abs(few.difference) >= HOST_MEMORY.limit:
-            p, decided, difference, test = few.p, True, few.difference, "Welch on logarithms"
-            seeds = {seed: seeds[seed]}
+            return _Exchanged({seed: seeds[seed]}, found, few.p, few.difference, decided=True, test=WELCH)
+    return _Exchanged(seeds, found, found.p, found.difference, found.decides(alpha))
+
+
+def _larger(seeds: Mapping[int, Pair], alpha: float) -> bool:
+    tested = _exchanged(seeds, alpha)
+    return tested.decided and tested.difference > 0
+
+
+def _varying_bytes(finding: Finding, seeds: Mapping[int, Pair], alpha: float) -> Finding:
+    tested = _exchanged(seeds, alpha)
+    seeds, exchange, verdict = tested.seeds, tested.exchange, Verdict.INCONCLUSIVE
     before, after = (tuple(float(value) for pair in seeds.values() for value in pair[side]) for side in (0, 1))
-    if decided:
-        verdict = Verdict.REGRESSED if difference > 0 else Verdict.IMPROVED
+    if tested.decided:
+        verdict = Verdict.REGRESSED if tested.difference > 0 else Verdict.IMPROVED
         why = "the sides are further apart than that explains"
-    elif found.can_decide(alpha):
-        verdict, why = Verdict.INCONCLUSIVE, "the sides are no further apart than that explains"
+    elif exchange.can_decide(alpha):
+        why = "the sides are no further apart than that explains"
     else:
-        verdict, why = Verdict.INCONCLUSIVE, f"{len(before)} against {len(after)} are too few to tell the sides apart"
+        why = f"{len(before)} against {len(after)} are too few to tell the sides apart"
     first, second = (statistics.fmean(statistics.fmean(pair[side]) for pair in seeds.values()) for side in (0, 1))
     return replace(
         finding,
@@ -156,13 +182,16 @@ def _varying_bytes(finding: Finding, seeds: Mapping[int, Pair], alpha: float) ->
         base=first,
         candidate=second,
         change=_change(first, second),
-        p=p,
-        test=test,
+        limit=HOST_MEMORY.delta if tested.test == WELCH else None,
+        p=tested.p,
+        minimum_detectable=smallest_seen(seeds, partial(_larger, alpha=alpha)),
+        runs_to_decide=None if tested.decided else processes_to_decide(seeds, exchange, alpha),
+        test=tested.test,
         values_base=before,
         values_candidate=after,
         processes_base=len(before),
         processes_candidate=len(after),
-        reasons=(f"allocated bytes vary between processes of one seed, and {why} (one-sided p = {p / 2:.2g})",),
+        reasons=(with_p(f"allocated bytes vary between processes of one seed, and {why}", tested.p, alpha),),
     )
 
 
@@ -180,12 +209,11 @@ def _change(before: float, after: float) -> float | None:
     return after / before - 1 if before else None
 
 
-def _digest_finding(finding: Finding, sides: Sides, pairs: pd.DataFrame) -> Finding | None:
+def _digest_finding(finding: Finding, sides: Sides, pairs: pd.DataFrame) -> Finding:
     """One workload source, one stack and one seed give one loss curve; another one is a change of the numerics."""
-    if varies(sides[0], "losses_sha256"):
-        return None  # kernels that add in no fixed order: the quality is what can be judged
-    if varies(sides[1], "losses_sha256"):
-        return replace(finding, reasons=("the candidate's losses do not repeat under one seed; see the quality",))
+    for side, whose in zip(sides, ("base", "candidate"), strict=True):
+        if varies(side, "losses_sha256"):  # kernels that add in no fixed order: the quality is what can be judged
+            return replace(finding, reasons=(f"the {whose}'s losses do not repeat under one seed; see the quality",))
     differ = int((pairs["losses_sha256_base"] != pairs["losses_sha256_candidate"]).sum())
     if not differ:
         return replace(finding, verdict=Verdict.UNCHANGED)

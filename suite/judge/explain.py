@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from suite.errors import UsageError
+from suite.judge.counts import BINOMIAL
+from suite.judge.exact import WELCH
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
+from suite.judge.permutation import ENOUGH_TO_SEPARATE, EXCHANGE
 
 __all__ = ["explain", "find_cell"]
 
@@ -61,6 +64,8 @@ def _lines(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
         yield from _relative(finding, verdicts)
     elif finding.metric_class is MetricClass.QUALITY and finding.limit is not None and finding.p is not None:
         yield from _quality(finding, verdicts)
+    elif finding.metric_class is MetricClass.COUNT and finding.p is not None:
+        yield from _count(finding, finding.p / 2, verdicts.alpha)
     if finding.runs_to_decide:
         unit = "seeds" if finding.metric_class is MetricClass.QUALITY else "processes a side"
         yield f"{finding.runs_to_decide} {unit} would decide, if difference and spread stay as they are"
@@ -90,6 +95,24 @@ def _quality(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
     yield f"mean difference over {finding.processes_base} seeds = {_text(finding.change, '+.4g')} (positive is worse)"
     yield f"90 % interval {_span(finding.low90, finding.high90, '+.4g')}; margin {_text(finding.limit, '.4g')}"
     yield from _rule(finding, verdicts, _text(finding.limit, ".4g"), f"-{_text(finding.limit, '.4g')}")
+
+
+def _count(finding: Finding, one_sided: float, alpha: float) -> Iterator[str]:
+    """The rule of the test that the counts are judged by; what it needs beside a p is known from the verdict."""
+    if finding.change is not None:
+        base, candidate = (_number(value, finding.metric) for value in (finding.base, finding.candidate))
+        yield f"change = mean candidate / mean base − 1 = {candidate} / {base} − 1 = {finding.change:+.2%}"
+    sure, decided = one_sided <= alpha, f" ({_yes(finding.verdict is not Verdict.INCONCLUSIVE)})"
+    limit = finding.limit or 0.0
+    beside = {
+        EXCHANGE: f", or at least {ENOUGH_TO_SEPARATE} processes a side without overlap{'' if sure else decided}",
+        BINOMIAL: f", and no overlap{decided if sure else ''}",
+        WELCH: f", change ≥ {limit:.1%} or ≤ {-limit / (1 + limit):.2%}{decided}",
+    }
+    yield f"alarm needs: one-sided p {one_sided:.3g} ≤ {alpha:.3g} ({_yes(sure)}){beside.get(finding.test or '', '')}"
+    if finding.verdict is not Verdict.REGRESSED and finding.minimum_detectable is not None:
+        seen = f"{finding.minimum_detectable:.1%}"
+        yield f"a change for the worse of {seen} would have been called one, both sides scattering as they do"
 
 
 def _rule(finding: Finding, verdicts: Verdicts, limit: str, mirror: str) -> Iterator[str]:

@@ -42,7 +42,7 @@ class MetricClass(enum.StrEnum):
     QUALITY = "quality"
     """By a test over seeds, paired, against a margin in the metric's own unit."""
     SHAPE = "loss-scale shape"
-    """By where a dynamic loss scale settles."""
+    """By where a dynamic loss scale settles, how low it falls and how often it skips steps."""
     OUTCOME = "outcome"
     """By how the trials ended, or how they were set up."""
 
@@ -101,8 +101,10 @@ class Finding(OfCell):
     family: int | None = None
     """How many cells the correction is over: those of this metric with enough processes."""
     minimum_detectable: float | None = None
-    """The smallest change for the worse that these rules would have called one nine times in ten."""
+    """The smallest change for the worse that these rules would have called one nine times in ten. Of counts and of
+    bytes that vary, relative too: that they would have called one, had both sides scattered just as they did."""
     runs_to_decide: int | None = None
+    """Processes a side (of a quality: seeds) that would decide, if difference and spread stayed as they are."""
     estimator: str | None = None
     """What each process is summed up by, such as `median` of its step times."""
     test: str | None = None
@@ -163,6 +165,9 @@ class Verdicts:
     warnings: tuple[str, ...] = ()
     """What weakens the whole comparison: a baseline that has grown old, a machine-wide shift."""
     against_fp32: tuple[PrecisionQuality, ...] = ()
+    differences: tuple[str, ...] | None = None
+    """What else differs between the two sides, each `field: base → candidate`: code and facts of the machine that make
+    no other machine; empty where nothing known does, None where it was not looked at."""
     reproduce: str | None = None
     """The command that makes this comparison again."""
 

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from suite.decode import nearest
 from suite.errors import NoResults, UsageError
+from suite.judge.acknowledged import acknowledge, acknowledgements
 from suite.judge.calibration import calibration_for
-from suite.judge.history import ALARMS, State, Trend, acknowledge, acknowledgements, trend_of
-from suite.judge.nights import Series, machines, series_of
+from suite.judge.history import trend_of
+from suite.judge.nights import Series, machine_of, machines, series_of
+from suite.judge.trends import ALARMS, State, Trend
 from suite.spec import TrialSpec
 from suite.store import RunInfo, list_runs
 
-__all__ = ["Suspect", "accept", "follow", "suspects"]
+__all__ = ["ORDER", "MachineHistory", "Suspect", "accept", "follow", "histories", "machine_labels", "suspects"]
 
-_ORDER = {state: place for place, state in enumerate(State)}
+#: Worst first: the order of tables and summaries.
+ORDER = {state: place for place, state in enumerate(State)}
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,45 @@ class Suspect:
     """Its trials in that run."""
 
 
+@dataclass(frozen=True)
+class MachineHistory:
+    """The nights of one machine, and what they say."""
+
+    newest: RunInfo
+    label: str
+    """What it is called, beside the others."""
+    judged: tuple[tuple[Series, Trend], ...]
+
+
 def follow(results: Path) -> tuple[str, list[Trend]]:
     """The name of the newest run's device, and what each series of every machine says, worst first.
 
     Raises:
         NoResults: there is no finished run.
     """
-    runs = _finished(results)
+    found = histories(results, _finished(results))
+    trends = [replace(trend, device=machine.label) for machine in found for _, trend in machine.judged]
+    return found[0].newest.environment.device_name, sorted(trends, key=lambda trend: ORDER[trend.state])
+
+
+def histories(results: Path, runs: Sequence[RunInfo]) -> list[MachineHistory]:
+    """Every machine that made one of these stored runs, that of the newest run first; unfinished ones are left out.
+
+    Raises:
+        DamagedResults: the nights of a run, or what was accepted or calibrated, cannot be read.
+    """
+    labels, finished = machine_labels(runs), [info for info in runs if info.sealed_at is not None]
+    return [
+        MachineHistory(info, labels[info.run], tuple(_judged(results, finished, info))) for info in machines(finished)
+    ]
+
+
+def machine_labels(runs: Sequence[RunInfo]) -> dict[str, str]:
+    """What the machine of each run is called, by the run's id."""
     newest = machines(runs)
     names = [info.environment.device_name for info in newest]
-    trends = [
-        replace(trend, device=_label(info, alone=names.count(info.environment.device_name) == 1))
-        for info in newest
-        for _, trend in _judged(results, runs, info)
-    ]
-    return names[0], sorted(trends, key=lambda trend: _ORDER[trend.state])
+    called = {machine_of(info): _label(info, alone=names.count(info.environment.device_name) == 1) for info in newest}
+    return {info.run: called[machine_of(info)] for info in runs}
 
 
 def _label(info: RunInfo, *, alone: bool) -> str:
@@ -62,7 +89,7 @@ def suspects(results: Path) -> list[Suspect]:
     plans = {info.run: info.plan for info in runs}
     found = []
     for series, trend in _judged(results, runs, runs[-1]):
-        if (trend.state is State.SUSPECT or trend.worth_a_run) and not series.ended:
+        if trend.worth_a_run and not series.ended:
             run, key = series.nights[-1].run, (series.workload, series.precision, series.setup_sha256)
             trials = tuple(
                 spec

@@ -14,14 +14,13 @@ from suite.judge.calibration import Calibration, calibration_for
 from suite.judge.cells import Cell
 from suite.judge.comparison import Terms, collapsed, compare_runs
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
-from suite.judge.stats import FEWEST
+from suite.judge.stats import FEWEST, MOST_LOOKS
 from suite.store import Run
 
-__all__ = ["MOST_LOOKS", "judge", "undecided"]
+__all__ = ["judge", "undecided"]
 
-MOST_LOOKS = 3
-"""Looks at the data with `--top-up`: each has a third of the error rates (Bonferroni)."""
 _LASTING = (Verdict.REGRESSED, Verdict.FAILED, Verdict.CHANGED, Verdict.INCOMPARABLE)
+_TESTED = (MetricClass.STOCHASTIC, MetricClass.COUNT, MetricClass.QUALITY)
 STALE_DAYS = 90
 """A baseline that is older has probably seen another room temperature, another driver's mood, another code."""
 
@@ -112,22 +111,44 @@ def _broken_off(looks: Sequence[Run]) -> list[str]:
 
 
 def _kept(before: Verdicts, now: Verdicts, look: int) -> Verdicts:
-    """What a test decided at an earlier look stays decided; of what is exact the worse of both looks counts."""
+    """What both looks say: of each cell and metric the one or the other, and what no longer has numbers and was bad."""
     former = {(f.workload, f.precision, f.metric): f for f in before.findings}
 
     def chosen(finding: Finding) -> Finding:
         earlier = former.get((finding.workload, finding.precision, finding.metric))
-        if earlier is None:
-            return replace(finding, look=look)
-        if finding.metric_class is MetricClass.STOCHASTIC:
-            return earlier if earlier.verdict is not Verdict.INCONCLUSIVE else replace(finding, look=look)
-        return earlier if ORDER[earlier.verdict] < ORDER[finding.verdict] else replace(finding, look=look)
+        finding = replace(finding, look=look)
+        return finding if earlier is None else _of_both(earlier, finding)
 
     present = {(f.workload, f.precision, f.metric) for f in now.findings}
     # A cell of which a later trial failed has no numbers in this look; what they said before is not forgotten.
     gone = [f for key, f in former.items() if key not in present and f.verdict in _LASTING]
     findings = sorted([*map(chosen, now.findings), *gone], key=lambda finding: ORDER[finding.verdict])
     return replace(now, findings=tuple(findings))
+
+
+def _of_both(earlier: Finding, later: Finding) -> Finding:
+    """What a test decided stays decided, and what it left open the later look says; of all else the worse counts.
+
+    An exact verdict holds while the processes of each seed agree. Where a later look shows that they do not, equality
+    has said nothing, and the test of all processes, which has a level of error, takes its place.
+    """
+    if earlier.metric_class is MetricClass.EXACT and later.metric_class is MetricClass.COUNT:
+        if earlier.verdict in (later.verdict, Verdict.NOT_MEASURED):
+            return later
+        said = f"look {earlier.look}, in which the processes of each seed agreed, said {earlier.verdict}"
+        return replace(later, notes=(*later.notes, said))
+    if earlier.verdict is Verdict.INCONCLUSIVE and earlier.metric_class in _TESTED:
+        return later
+    if _by_test(earlier) and _by_test(later):
+        return earlier
+    return earlier if ORDER[earlier.verdict] < ORDER[later.verdict] else later
+
+
+def _by_test(finding: Finding) -> bool:
+    """Whether a test at the divided level says it; a quality may be equal to the bit, or come to nothing."""
+    return finding.metric_class in _TESTED and (
+        finding.metric_class is not MetricClass.QUALITY or finding.family is not None
+    )
 
 
 def _stale(approval: Approval, stored: Run, *, anchored: bool) -> tuple[str, ...]:

@@ -7,87 +7,23 @@ program (measured in docs/detectors.md), so without one the strongest word is `s
 
 from __future__ import annotations
 
-import enum
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
 
-from suite.decode import DecodeError, decode, encode
-from suite.errors import DamagedResults, UsageError
-from suite.files import unwritable
-from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, ChangePoint, drift, out_of_line, worth_a_run
-from suite.judge.findings import OfCell
+from suite.judge.acknowledged import Acknowledgement
+from suite.judge.changes import ChangePoint
+from suite.judge.drift import crept, drift
+from suite.judge.last_night import noise, out_of_line, out_of_line_of_few, worth_a_run
 from suite.judge.levels import FEWEST_NIGHTS, Kind, Standing, standing
 from suite.judge.nights import Night, Series
+from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE
+from suite.judge.samples import DELTA
 from suite.judge.segments import Segment, environments, kept, newly_approved, since_accepted, values_of
-from suite.judge.stochastic import DELTA
+from suite.judge.trends import ALARMS, State, Trend
 
-__all__ = ["ALARMS", "Acknowledgement", "State", "Trend", "acknowledge", "acknowledgements", "exit_status", "trend_of"]
+__all__ = ["trend_of"]
 
 _DECIDES = "a fresh run decides (`ampmark history --confirm`)"
-
-
-class State(enum.StrEnum):
-    """The answer for one series."""
-
-    REGRESSED = "regressed"
-    SUSPECT = "suspect"
-    """Out of line once, or without an anchor: a fresh run, or an anchor, decides."""
-    DRIFTING = "drifting"
-    ACKNOWLEDGED = "acknowledged"
-    """A regression that somebody accepted, with a reason; the series begins anew there."""
-    FIXED = "fixed"
-    IMPROVED = "improved"
-    WITHOUT_NUMBERS = "without numbers"
-    """The newest runs planned it and have no time of it."""
-    STEADY = "steady"
-    TOO_SHORT = "too short"
-
-
-ALARMS = (State.REGRESSED, State.SUSPECT, State.DRIFTING)
-"""What somebody may accept, with a reason."""
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """Somebody accepts a new level: one line of results/acknowledged.jsonl."""
-
-    workload: str
-    precision: str
-    setup_sha256: str
-    run: str
-    """The first at the new level."""
-    reason: str
-    at: str
-
-
-@dataclass(frozen=True)
-class Trend(OfCell):
-    """What one series says."""
-
-    state: State
-    nights: int
-    """That were judged: of the newest environment, since a level was acknowledged."""
-    anchored: bool
-    change: float | None = None
-    """Relative; 0.03 is 3 % slower: of a regression or a change point, than the accepted level."""
-    p: float | None = None
-    first_run: str | None = None
-    last_run: str | None = None
-    """The change came with one of the runs from the first to the last."""
-    commits: tuple[str | None, str | None] | None = None
-    """Last one known to be before the change, and the first one known to be after it."""
-    reasons: tuple[str, ...] = ()
-    surely_drifting: bool = False
-    """Beside an anchor, and by more than what matters at the least."""
-    worth_a_run: bool = False
-    """The newest night stands a little above the others: not out of line, but `history --confirm` looks again."""
-    setup_sha256: str = ""
-    """Tells two series of one cell apart: compiled and eager, or two profiles."""
-    device: str = ""
-    """The machine."""
 
 
 def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta: float = DELTA) -> Trend:
@@ -99,11 +35,11 @@ def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta
         == (series.workload, series.precision, series.setup_sha256)
     }
     newest, *others = environments(series.nights) or [()]
-    trend = _of_environment(series, newest, accepted, delta)
+    trend = _of_environment(series, newest, accepted, delta, next(iter(others), ()))
     if trend.state is State.TOO_SHORT:
         # A regression does not end because the environment is a new one, or another one for a night.
         longest = next((nights for nights in others if len(nights) >= FEWEST_NIGHTS), ())
-        before = _of_environment(series, longest, accepted, delta)
+        before = _of_environment(series, longest, accepted, delta, ())
         if before.state is State.REGRESSED:
             few = f"{len(newest)} nights of the newest environment are too few to say that it is gone"
             trend = replace(before, reasons=(*before.reasons, few))
@@ -130,10 +66,18 @@ def _with_gaps(trend: Trend, series: Series) -> Trend:
     return trend
 
 
-def _of_environment(series: Series, nights: tuple[Night, ...], accepted: Mapping[str, str], delta: float) -> Trend:
+def _of_environment(
+    series: Series,
+    nights: tuple[Night, ...],
+    accepted: Mapping[str, str],
+    delta: float,
+    earlier: tuple[Night, ...],
+) -> Trend:
+    """What the nights of one environment say; `earlier` are those of the one before it."""
     left_out = len(series.nights) - len(nights)
     notes = [f"{left_out} nights of other environments are left out"] if left_out else []
-    nights, said = since_accepted(nights, accepted)
+    every = nights
+    nights, said = since_accepted(every, accepted)
     segment = kept(nights)
     reasons = (*notes, *([] if said is None else [said]), *segment.notes)
     trend = Trend(
@@ -148,13 +92,31 @@ def _of_environment(series: Series, nights: tuple[Night, ...], accepted: Mapping
     if len(segment.nights) < FEWEST_NIGHTS:
         count = len(segment.nights)
         few = f"{count} nights since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
-        return replace(trend, state=State.TOO_SHORT if said is None else State.ACKNOWLEDGED, reasons=(*reasons, few))
+        trend = replace(trend, state=State.TOO_SHORT if said is None else State.ACKNOWLEDGED, reasons=(*reasons, few))
+        return _of_few(trend, segment.nights, every[: len(every) - len(nights)] or earlier, delta)
     found = _judged(trend, segment.nights, delta)
     if segment.later and found.state not in ALARMS:
         found = _with_later(found, trend, segment, delta)
     if said is not None and found.state is State.STEADY:
         return replace(found, state=State.ACKNOWLEDGED)
     return found
+
+
+def _of_few(trend: Trend, nights: Sequence[Night], earlier: tuple[Night, ...], delta: float) -> Trend:
+    """Suspect, where the last of a few nights is out of line: the level is a new one, and the noise that of before."""
+    before = kept(earlier)
+    one_night = noise(values_of(before.nights, anchored=before.anchored))
+    if one_night is None:
+        return trend
+    above = out_of_line_of_few(values_of(nights, anchored=trend.anchored), one_night, delta)
+    return trend if above is None else _out_of_line(trend, nights, above)
+
+
+def _out_of_line(trend: Trend, nights: Sequence[Night], above: float) -> Trend:
+    why = f"one night is out of line, {above:+.1%}; {_DECIDES}"
+    last = nights[-1].run
+    found = replace(trend, state=State.SUSPECT, change=above, first_run=last, last_run=last, worth_a_run=True)
+    return replace(found, reasons=(*trend.reasons, why))
 
 
 def _with_later(found: Trend, trend: Trend, segment: Segment, delta: float) -> Trend:
@@ -168,7 +130,7 @@ def _with_later(found: Trend, trend: Trend, segment: Segment, delta: float) -> T
     if seen.state not in ALARMS or seen.last_run not in unseen:
         return found
     weak = f"the nights since run {segment.later[0].run} are disturbed or without an anchor"
-    return replace(seen, state=State.SUSPECT, reasons=(*seen.reasons, weak))
+    return replace(seen, state=State.SUSPECT, worth_a_run=True, reasons=(*seen.reasons, weak))
 
 
 def _judged(trend: Trend, nights: Sequence[Night], delta: float) -> Trend:
@@ -194,12 +156,10 @@ def _fitted(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
     values = values[now.newest :]
     above = out_of_line(values, delta)
     if above is not None:
-        alone = replace(trend, change=above, first_run=nights[-1].run, last_run=nights[-1].run)
-        why = f"one night is out of line, {above:+.1%}; {_DECIDES}"
-        return replace(alone, state=State.SUSPECT, reasons=(*trend.reasons, why))
+        return _out_of_line(trend, nights, above)
     trend = replace(trend, worth_a_run=worth_a_run(values, delta))
-    slow = drift(values, delta)
-    if slow is not None and slow.change > 0:
+    slow = next((found for found in (drift(values, delta), crept(values, delta)) if found and found.change > 0), None)
+    if slow is not None:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
         first, last = nights[-slow.nights].run, nights[-1].run
         surely = trend.anchored and slow.low >= delta
@@ -235,7 +195,9 @@ def _slower(trend: Trend, nights: Sequence[Night], now: Standing) -> Trend:
         said.append(f"the anchor is another baseline's since run {approved}, so it may be the machine")
     elif not now.confirmed and nights[-1].disturbed:
         said.append("the last run was disturbed, so it confirms nothing")
-    return replace(_with_point(trend, nights, point, now.change), state=state, reasons=(*trend.reasons, *said))
+    found = _with_point(trend, nights, point, now.change)
+    # What is confirmed and still a suspect lacks an anchor, which a fresh run does not bring.
+    return replace(found, state=state, worth_a_run=not now.confirmed, reasons=(*trend.reasons, *said))
 
 
 def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint, change: float) -> Trend:
@@ -247,53 +209,3 @@ def _with_point(trend: Trend, nights: Sequence[Night], point: ChangePoint, chang
         last_run=nights[point.last].run,
         commits=(nights[max(0, point.first - 1)].commit, nights[point.last].commit),
     )
-
-
-def exit_status(trends: Sequence[Trend], fail_on: frozenset[str]) -> int:
-    """As the gate's: 0 fine · 1 regressed, or surely drifting · 3 suspect or drifting · 4 without numbers."""
-    states = {trend.state for trend in trends}
-    surely = State.REGRESSED in states or any(trend.surely_drifting for trend in trends)
-    if surely and "regressed" in fail_on:
-        return 1
-    if State.WITHOUT_NUMBERS in states:
-        return 4
-    return 3 if states & {State.SUSPECT, State.DRIFTING} and "inconclusive" in fail_on else 0
-
-
-def acknowledge(results: Path, series: Series, trend: Trend, reason: str) -> Acknowledgement:
-    """Accept the level that a series has reached.
-
-    Raises:
-        UsageError: there is nothing to acknowledge, or no reason.
-        UnwritableResults: the line cannot be written.
-    """
-    if not reason.strip():
-        raise UsageError("--reason is empty; say why the new level is accepted.")
-    if trend.state not in ALARMS or trend.first_run is None:
-        raise UsageError(f"{series.cell} is {trend.state}; only a regression, a suspect or a drift is accepted.")
-    made = Acknowledgement(
-        series.workload,
-        series.precision,
-        series.setup_sha256,
-        trend.last_run or trend.first_run,
-        reason,
-        datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    try:
-        with (results / "acknowledged.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(encode(made)) + "\n")
-    except OSError as error:
-        raise unwritable(results, error) from error
-    return made
-
-
-def acknowledgements(results: Path) -> list[Acknowledgement]:
-    """Every accepted level, oldest first."""
-    path = results / "acknowledged.jsonl"
-    if not path.exists():
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [decode(Acknowledgement, json.loads(line), str(path)) for line in lines if line.strip()]
-    except (OSError, ValueError, DecodeError) as error:
-        raise DamagedResults(f"{path} is damaged ({error}); restore it from a copy.") from error

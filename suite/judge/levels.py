@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, ChangePoint, change_points, confirmed, level
+from suite.judge.changes import ChangePoint, change_points, confirmed, level
+from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE
 
 __all__ = ["FEWEST_NIGHTS", "Kind", "Standing", "standing"]
 

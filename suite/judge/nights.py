@@ -15,11 +15,11 @@ from suite.files import check_sha256, read_parquet
 from suite.judge.calibration import DEFAULT, Calibration
 from suite.judge.cells import Cell, disturbances, measured
 from suite.judge.findings import OfCell
+from suite.judge.samples import ESTIMATORS
 from suite.judge.stats import FEWEST
-from suite.judge.stochastic import ESTIMATORS
 from suite.store import RunInfo, list_runs
 
-__all__ = ["HARDWARE", "Night", "Series", "machines", "series_of"]
+__all__ = ["HARDWARE", "Night", "Series", "machine_of", "machines", "series_of"]
 
 _COLUMNS = (
     *("run", "workload", "precision", "seed", "repeat", "outcome", "deterministic", "setup_sha256", "cautions"),
@@ -50,7 +50,7 @@ class Night:
     anchor_run: str | None = None
     """The baseline's run whose code the anchor was: another one is another program."""
     disturbed: bool = False
-    """Whether the machine disturbed a trial of the cell, or a seed of it is missing."""
+    """Whether the machine disturbed a trial of the cell or of its anchor, or a seed of either is missing."""
     failed: int = 0
     """Trials that were planned and have no time."""
 
@@ -81,8 +81,8 @@ def series_of(
     runs = [info for info in (list_runs(results) if runs is None else runs) if info.sealed_at is not None]
     if not runs:
         return []
-    machine = _hardware(like or runs[-1])
-    runs = [info for info in runs if _hardware(info) == machine]
+    machine = machine_of(like or runs[-1])
+    runs = [info for info in runs if machine_of(info) == machine]
     nights: dict[_Work, list[Night]] = {}
     for info in runs:
         for work, night in _nights(results / "runs" / info.run, info, calibration):
@@ -92,8 +92,13 @@ def series_of(
 
 def machines(runs: Sequence[RunInfo]) -> list[RunInfo]:
     """The newest run of each machine, that of the newest run first."""
-    newest = {_hardware(info): info for info in runs}
-    return [newest[machine] for machine in dict.fromkeys(_hardware(info) for info in reversed(runs))]
+    newest = {machine_of(info): info for info in runs}
+    return [newest[machine] for machine in dict.fromkeys(machine_of(info) for info in reversed(runs))]
+
+
+def machine_of(info: RunInfo) -> tuple[object, ...]:
+    """What is equal of two runs on one machine."""
+    return tuple(getattr(info.environment, name) for name in HARDWARE)
 
 
 @dataclass(frozen=True)
@@ -148,9 +153,9 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
             fingerprint=info.fingerprint,
             value=_level(group, (work.workload, work.precision), calibration),
             processes=len(group),
-            anchor=anchor,
+            anchor=None if anchor is None else anchor.value,
             anchor_run=None if note is None or anchor is None else note.base_run,
-            disturbed=any(map(disturbances, group["cautions"])) or set(group["seed"]) != set(work.seeds),
+            disturbed=_disturbed(group, work) or (anchor is not None and _disturbed(anchor.trials, work)),
             failed=max(0, trials - len(group)),
         )
         found.append((work, night))
@@ -164,7 +169,19 @@ def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
     return rows[~rows["deterministic"].fillna(value=False)].dropna(subset=["step_seconds_median"])
 
 
-def _anchor_values(folder: Path, calibration: Calibration, *, cut_short: bool) -> dict[tuple[str, str, str], float]:
+def _disturbed(trials: pd.DataFrame, work: _Work) -> bool:
+    return any(map(disturbances, trials["cautions"])) or set(trials["seed"]) != set(work.seeds)
+
+
+@dataclass(frozen=True)
+class _Anchor:
+    """What the anchor of a night measured of one cell."""
+
+    value: float
+    trials: pd.DataFrame
+
+
+def _anchor_values(folder: Path, calibration: Calibration, *, cut_short: bool) -> dict[tuple[str, str, str], _Anchor]:
     """By workload, precision and setup; nothing of an anchor that ended before it had blocks enough for the gate."""
     home = anchor_folder(folder)
     frames = [_timed(home / "runs" / info.run, info) for info in list_runs(home) if info.sealed_at is not None]
@@ -172,7 +189,9 @@ def _anchor_values(folder: Path, calibration: Calibration, *, cut_short: bool) -
         return {}
     rows = pd.concat(frames, ignore_index=True)
     return {
-        (str(workload), str(precision), str(setup)): _level(group, (str(workload), str(precision)), calibration)
+        (str(workload), str(precision), str(setup)): _Anchor(
+            _level(group, (str(workload), str(precision)), calibration), group
+        )
         for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False)
     }
 
@@ -182,7 +201,3 @@ def _level(rows: pd.DataFrame, cell: Cell, calibration: Calibration) -> float:
     column = ESTIMATORS[frozen or DEFAULT]
     values: Sequence[float] = [math.log(float(value)) for value in rows[column]]
     return math.fsum(values) / len(values)
-
-
-def _hardware(info: RunInfo) -> tuple[object, ...]:
-    return tuple(getattr(info.environment, name) for name in HARDWARE)

@@ -18,8 +18,10 @@ import numpy.typing as npt
 from suite.judge.cells import Sides
 from suite.judge.stats import ALPHA
 
-__all__ = ["Pair", "Permuted", "by_seed", "permute"]
+__all__ = ["ENOUGH_TO_SEPARATE", "EXCHANGE", "PERMUTATIONS", "Pair", "Permuted", "by_seed", "permute"]
 
+EXCHANGE = "permutation of processes"
+"""The name of the test."""
 PERMUTATIONS = 9999
 """So many are drawn where there are more."""
 SEED = 20260101

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from suite.judge.changes import adjusted
+from suite.judge.anchored import adjusted
 from suite.judge.levels import FEWEST_NIGHTS
 from suite.judge.nights import Night
 

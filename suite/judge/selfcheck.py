@@ -15,8 +15,8 @@ import pandas as pd
 from suite.judge.cells import Cell, measured, rows_of
 from suite.judge.comparison import Terms, compare_runs
 from suite.judge.findings import Finding, OfCell, Verdict
+from suite.judge.samples import DELTA, STEP_TIME
 from suite.judge.stats import FEWEST, Levels, compare, runs_to_decide
-from suite.judge.stochastic import DELTA, STEP_TIME
 from suite.record import Outcome
 from suite.store import Run
 

@@ -12,41 +12,30 @@ import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
 from suite.judge.cells import Cell, Sides, disturbances, seed_difference
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict
 from suite.judge.operators import growth
-from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
+from suite.judge.samples import DELTA, MEAN_STEP_TIME, STEP_TIME, Sample, StochasticMetric, sample_of
+from suite.judge.stats import (
+    FEWEST,
+    Comparison,
+    Levels,
+    adjust,
+    compare,
+    compare_blocks,
+    minimum_detectable,
+    more_helps,
+    runs_to_decide,
+)
 
-__all__ = ["DELTA", "ESTIMATORS", "HOST_MEMORY", "STEP_TIME", "StochasticMetric", "decide", "judge_family"]
+__all__ = ["decide", "judge_family"]
 
-DELTA = 0.02
-"""Smallest change of the step time that matters."""
-ESTIMATORS = {"median": "step_seconds_median", "min": "step_seconds_min", "q10": "step_seconds_q10"}
-"""What may sum up the steps of a process, and its column."""
-
-
-@dataclass(frozen=True)
-class StochasticMetric:
-    """One metric: where its values stand and what change matters."""
-
-    name: str
-    delta: float
-    estimators: Mapping[str, str]
-    """Name -> column; the first is the default."""
-    disturbed: bool
-    """Whether what the cautions speak of (clocks, foreign load) moves it."""
-
-    @property
-    def limit(self) -> float:
-        """On the scale of logarithms."""
-        return math.log1p(self.delta)
-
-
-STEP_TIME = StochasticMetric("step_seconds", DELTA, ESTIMATORS, disturbed=True)
-HOST_MEMORY = StochasticMetric("peak_rss_bytes", 0.05, {"peak": "peak_rss_bytes"}, disturbed=False)
-
+_TESTS = {
+    (False, False): "Welch",
+    (True, True): "paired t over blocks",
+    (True, False): "Welch over blocks",
+}
+"""By whether the sides were run in turn, and whether their blocks are pairs."""
 Estimators = Callable[[Cell], str | None]
 """The frozen estimator of a cell's series; None takes the metric's default."""
 
@@ -61,46 +50,110 @@ def judge_family(
 ) -> list[Finding]:
     """One finding per cell; every cell with enough processes counts towards the family.
 
-    `paired` are the cells whose sides were run in turn: a block of both, which ran in the same minutes, is then a pair.
+    `paired` are the cells whose sides were run in turn: a block of both ran in the same minutes.
     """
     differ = {cell: seed_difference(*sides) for cell, sides in cells.items()}
     cells = {cell: sides if differ[cell] is None else _common_seeds(sides) for cell, sides in cells.items()}
 
-    def compared(chosen: Mapping[Cell, Sides]) -> tuple[dict[Cell, _Sample], dict[Cell, Comparison]]:
-        samples = {cell: _sample(metric, sides, estimator_of(cell), cell in paired) for cell, sides in chosen.items()}
-        return samples, {
-            cell: compare(sample.base, sample.candidate, metric.limit, paired=sample.paired)
+    def samples_of(chosen: Mapping[Cell, Sides]) -> dict[Cell, Sample]:
+        return {cell: sample_of(metric, s, estimator_of(cell), cell in paired) for cell, s in chosen.items()}
+
+    every = _View.of(metric, samples_of(cells))
+    cautions = {cell: _cautions(cells[cell]) for cell in every.results} if metric.disturbed else {}
+    quiet = every.but(metric, samples_of({cell: _undisturbed(cells[cell]) for cell, said in cautions.items() if said}))
+    found = []
+    for cell, sample in every.samples.items():
+        if cell not in every.results:
+            found += _absent(metric, cell, sample, differ[cell])
+            continue
+        finding = _judged(metric, cell, every, quiet, levels, cautions.get(cell, ()))
+        clock = _clock(cells[cell]) if metric.disturbed and cell not in paired else None
+        if clock is not None and not (finding.verdict is Verdict.INCONCLUSIVE and finding.reasons):
+            finding = replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(clock,), minimum_detectable=None)
+        said = (*((differ[cell] or "",) * (differ[cell] is not None)), *finding.notes, *_notes(cells[cell]))
+        finding = replace(finding, notes=said, undecided=_undecided(finding, quiet.samples[cell]))
+        found.append(_completed(metric, finding, every.results[cell], levels, cells[cell]))
+    return found
+
+
+@dataclass(frozen=True)
+class _View:
+    """The family as one choice of trials shows it."""
+
+    samples: Mapping[Cell, Sample]
+    results: Mapping[Cell, Comparison]
+    adjusted: Mapping[Cell, float]
+    """The p of every cell that has one, adjusted over all of them."""
+
+    @classmethod
+    def of(cls, metric: StochasticMetric, samples: Mapping[Cell, Sample]) -> _View:
+        results = {
+            cell: (compare_blocks if sample.in_turn else compare)(sample.base, sample.candidate, metric.limit)
             for cell, sample in samples.items()
             if sample.base and sample.candidate
         }
+        return cls._adjusted(samples, results)
 
-    samples, results = compared(cells)
-    cautions = {cell: _cautions(cells[cell]) for cell in results} if metric.disturbed else {}
-    disturbed = {cell: _undisturbed(cells[cell]) for cell, codes in cautions.items() if codes}
-    quiet, again = compared(disturbed)
-    without = {cell: result for cell, result in results.items() if cell not in disturbed} | again
-    adjusted, adjusted_without = _adjusted(results), _adjusted(without)
-    found = []
-    for cell, sample in samples.items():
-        if cell not in results:
-            found += _absent(metric, cell, sample, differ[cell])
-            continue
-        result = results[cell]
-        verdict, reasons = decide(result, metric.limit, adjusted.get(cell), levels)
-        notes = (*((differ[cell] or "",) * (differ[cell] is not None)), *_notes(cells[cell]))
-        if cell in disturbed and not reasons:
-            other = decide(without[cell], metric.limit, adjusted_without.get(cell), levels) if cell in without else None
-            if other == (verdict, ()):
-                notes = (*(f"{caution}; without them the verdict is the same" for caution in cautions[cell]), *notes)
-            else:
-                verdict, reasons = Verdict.INCONCLUSIVE, cautions[cell]
-        finding = _finding(metric, cell, sample, result, levels, len(adjusted))
-        finding = replace(finding, verdict=verdict, reasons=reasons, notes=notes, p_adjusted=adjusted.get(cell))
-        # More processes of the candidate help only where those of the base are enough, or its code is run again.
-        enough = cell in paired or len(quiet.get(cell, sample).base) >= FEWEST
-        finding = replace(finding, undecided=verdict is Verdict.INCONCLUSIVE and enough)
-        found.append(_completed(metric, finding, result, levels, cells[cell]))
-    return found
+    @classmethod
+    def _adjusted(cls, samples: Mapping[Cell, Sample], results: Mapping[Cell, Comparison]) -> _View:
+        family = {cell: result.p for cell, result in results.items() if result.p is not None}
+        return cls(samples, results, dict(zip(family, adjust(list(family.values())), strict=True)))
+
+    def but(self, metric: StochasticMetric, samples: Mapping[Cell, Sample]) -> _View:
+        """The same with other samples of some cells."""
+        others = _View.of(metric, samples)
+        kept = {cell: result for cell, result in self.results.items() if cell not in samples}
+        return self._adjusted({**self.samples, **samples}, {**kept, **others.results})
+
+
+def _judged(
+    metric: StochasticMetric, cell: Cell, every: _View, quiet: _View, levels: Levels, cautions: Sequence[str]
+) -> Finding:
+    """What all trials say, held against what the undisturbed ones say where `cautions` name some that are not."""
+    result, p_adjusted = every.results[cell], every.adjusted.get(cell)
+    verdict, reasons = decide(result, metric.limit, p_adjusted, levels)
+    finding = _finding(metric, cell, every.samples[cell], result, levels, len(every.adjusted))
+    finding = replace(finding, verdict=verdict, reasons=reasons, p_adjusted=p_adjusted)
+    if not cautions or reasons:
+        return finding
+    without = quiet.results.get(cell)
+    if without is None or cell not in quiet.adjusted:
+        counts = f"{len(quiet.samples[cell].base)} against {len(quiet.samples[cell].candidate)}"
+        few = f"only {counts} processes are undisturbed, and {FEWEST} on each side are needed"
+        return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(*cautions, few), minimum_detectable=None)
+    other, _ = decide(without, metric.limit, quiet.adjusted[cell], levels)
+    seen = math.expm1(minimum_detectable(without, levels.required(len(quiet.adjusted)), metric.limit))
+    finding = replace(finding, minimum_detectable=max(seen, finding.minimum_detectable or seen))
+    if other is verdict:
+        same = (f"{caution}; without them the verdict is the same" for caution in cautions)
+        return replace(finding, notes=tuple(same))
+    says = f"without them it is {other}, {math.expm1(without.difference):+.1%}"
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(*cautions, says))
+
+
+def _undecided(finding: Finding, sample: Sample) -> bool:
+    """Whether more processes of the candidate may decide: where its base is run again beside it, or is large enough.
+
+    A top-up divides the error rates, so that where the base stays as it is it may cost more than it brings.
+    """
+    if finding.verdict is not Verdict.INCONCLUSIVE:
+        return False
+    if sample.in_turn:
+        return True
+    if len(sample.base) < FEWEST:
+        return False
+    return len(sample.candidate) < FEWEST or more_helps(sample.base, sample.candidate, finding.family or 1)
+
+
+def _clock(sides: Sides) -> str | None:
+    """What to say where the GPU ran at another clock: a lock that is missing, or another one, is no slower code."""
+    before, after = (side["sm_clock_mhz_lowest"].dropna() for side in sides)
+    if before.empty or after.empty:
+        return None
+    clocks = float(before.median()), float(after.median())
+    if abs(math.log(clocks[1] / clocks[0])) <= math.log1p(DELTA):
+        return None
+    return f"the GPU's clock was {clocks[0]:.0f} MHz and is {clocks[1]:.0f} MHz; lock it alike on both sides"
 
 
 def _common_seeds(sides: Sides) -> Sides:
@@ -110,7 +163,7 @@ def _common_seeds(sides: Sides) -> Sides:
     return before, after
 
 
-def _absent(metric: StochasticMetric, cell: Cell, sample: _Sample, differ: str | None) -> list[Finding]:
+def _absent(metric: StochasticMetric, cell: Cell, sample: Sample, differ: str | None) -> list[Finding]:
     """What to say where a side has no value: what vanished may hide a regression. Nothing where neither has one."""
     if not sample.base and not sample.candidate and differ is None:
         return []
@@ -118,12 +171,6 @@ def _absent(metric: StochasticMetric, cell: Cell, sample: _Sample, differ: str |
     why = "the base has no value, the candidate has" if sample.candidate else "the candidate has no value, the base has"
     reason = differ if differ is not None and not sample.base and not sample.candidate else why
     return [Finding(*cell, metric.name, verdict, MetricClass.STOCHASTIC, reasons=(reason,))]
-
-
-def _adjusted(results: Mapping[Cell, Comparison]) -> dict[Cell, float]:
-    """The p of every cell that has one, adjusted over all of them."""
-    family = {cell: result.p for cell, result in results.items() if result.p is not None}
-    return dict(zip(family, adjust(list(family.values())), strict=True))
 
 
 def decide(
@@ -143,35 +190,8 @@ def decide(
     return Verdict.INCONCLUSIVE, ()
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """The logarithms of one cell: what is compared."""
-
-    base: list[float]
-    candidate: list[float]
-    estimator: str
-    paired: bool
-
-
-def _sample(metric: StochasticMetric, sides: Sides, estimator: str | None, paired: bool) -> _Sample:
-    name = estimator or next(iter(metric.estimators))
-    column = metric.estimators[name]
-    before, after = (side.dropna(subset=[column]) for side in sides)
-    if paired:
-        both = before.merge(after, on=["seed", "repeat"], suffixes=("_base", "_candidate"))
-        # The seeds of a block share its minutes, so that the block is the unit and not the process.
-        blocks = [_logs(both[f"{column}_{side}"]).groupby(both["repeat"]).mean() for side in ("base", "candidate")]
-        if len(blocks[0]) >= FEWEST:
-            return _Sample(blocks[0].tolist(), blocks[1].tolist(), name, paired=True)
-    return _Sample(_logs(before[column]).tolist(), _logs(after[column]).tolist(), name, paired=False)
-
-
-def _logs(values: pd.Series[float]) -> pd.Series[float]:
-    return values.astype(float).map(math.log)
-
-
 def _finding(
-    metric: StochasticMetric, cell: Cell, sample: _Sample, result: Comparison, levels: Levels, family: int
+    metric: StochasticMetric, cell: Cell, sample: Sample, result: Comparison, levels: Levels, family: int
 ) -> Finding:
     """What is known of a cell whatever the verdict."""
     level = levels.required(family)
@@ -196,7 +216,7 @@ def _finding(
         family=family if known else None,
         minimum_detectable=math.expm1(minimum_detectable(result, level, metric.limit)) if known else None,
         estimator=sample.estimator,
-        test="paired t over blocks" if sample.paired else "Welch",
+        test=_TESTS[sample.in_turn, result.paired],
         values_base=tuple(map(math.exp, sample.base)),
         values_candidate=tuple(map(math.exp, sample.candidate)),
         processes_base=len(sample.base),
@@ -208,7 +228,7 @@ def _completed(metric: StochasticMetric, finding: Finding, result: Comparison, l
     """What follows from the verdict."""
     operators: tuple[OperatorGrowth, ...] = ()
     runs = None
-    if finding.verdict is Verdict.REGRESSED and metric is STEP_TIME:
+    if finding.verdict is Verdict.REGRESSED and metric in (STEP_TIME, MEAN_STEP_TIME):
         operators = growth(*sides)
     if finding.verdict is Verdict.INCONCLUSIVE and finding.family is not None and not finding.reasons:
         runs = runs_to_decide(result, levels.required(finding.family), metric.limit, levels.equivalence)

@@ -11,7 +11,7 @@ from suite.errors import DamagedResults
 from suite.files import unwritable, write_atomically
 from suite.judge.findings import Verdicts
 
-__all__ = ["SCHEMA", "document", "read_verdicts", "write_refusal", "write_verdicts"]
+__all__ = ["SCHEMA", "document", "read_refusal", "read_verdicts", "write_refusal", "write_verdicts"]
 
 SCHEMA = 1
 """Raised with every change that a reader must know of; reports/README.md describes the fields."""
@@ -51,6 +51,22 @@ def read_verdicts(reports: Path, run: str) -> Verdicts | None:
     Raises:
         DamagedResults: the file is not what was written, or another version of ampmark wrote it.
     """
+    said = _read(reports, run)
+    return said if isinstance(said, Verdicts) else None
+
+
+def read_refusal(reports: Path, run: str) -> str | None:
+    """Why this run could not be judged; None where it was, or where no gate has looked at it.
+
+    Raises:
+        DamagedResults: as :func:`read_verdicts`.
+    """
+    said = _read(reports, run)
+    return said if isinstance(said, str) else None
+
+
+def _read(reports: Path, run: str) -> Verdicts | str | None:
+    """The verdicts, or why there are none; None without the file."""
     path = reports / run / _NAME
     again = f"`ampmark gate {run}` writes it again."
     try:
@@ -66,11 +82,11 @@ def read_verdicts(reports: Path, run: str) -> Verdicts | None:
         raise DamagedResults(f"{path} is damaged ({error}); {again}") from error
 
 
-def _decoded(data: dict[str, Any], run: str, where: str) -> Verdicts | None:
+def _decoded(data: dict[str, Any], run: str, where: str) -> Verdicts | str:
     if data.get("schema") != SCHEMA:
         raise ValueError(f"its schema is {data.get('schema')!r}")
     if data.keys() == {*_SAID, "findings"} and data["findings"] == []:
-        return None
+        return str(data["headline"])
     verdicts = decode(Verdicts, {name: value for name, value in data.items() if name not in _SAID}, where)
     if verdicts.candidate_run != run:
         raise ValueError(f"it is of run {verdicts.candidate_run}")

@@ -14,7 +14,7 @@ from suite.terminal.console import number, plain_console
 
 if TYPE_CHECKING:
     from suite.judge.calibration import Calibration
-    from suite.judge.history import Trend
+    from suite.judge.trends import Trend
 
 __all__ = ["print_calibration", "print_trends", "print_verdicts"]
 

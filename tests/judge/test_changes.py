@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from suite.judge.changes import adjusted, change_points, confirmed, drift, out_of_line, worth_a_run
+from suite.judge.changes import change_points, confirmed
+from suite.judge.drift import drift
+from suite.judge.last_night import out_of_line, worth_a_run
 
 DELTA = 0.02
 SD = 0.003
@@ -348,64 +350,6 @@ def test_less_than_the_limit_in_all_is_no_drift() -> None:
 @seeds
 def test_noise_does_not_drift(seed: int) -> None:
     assert drift(list(_noise(60, seed, 0.006)), DELTA) is None
-
-
-# --- the anchor -----------------------------------------------------------------------------------------------------
-
-
-def _states(seed: int, nights: int = 60, size: float = 0.05) -> np.ndarray:
-    """A machine that is slower for some nights, then fast again: it keeps its mood for about ten."""
-    random, slow, states = np.random.default_rng(1000 + seed), False, []
-    for _ in range(nights):
-        slow = slow != (random.random() < 0.1)
-        states.append(size * slow)
-    return np.array(states)
-
-
-@seeds
-def test_a_state_of_the_machine_that_both_share_is_removed(seed: int) -> None:
-    state = _states(seed)
-    values, anchor = state + _noise(60, seed), state + _noise(60, seed + 50)
-    assert np.std(adjusted(values, anchor)) < np.std(values) / 3
-    assert change_points(list(values), DELTA) != []
-    assert change_points(adjusted(values, anchor), DELTA) == []
-
-
-@seeds
-def test_a_regression_of_the_code_cannot_hide_behind_the_anchor(seed: int) -> None:
-    state = _states(seed)
-    values, anchor = state + _noise(60, seed), state + _noise(60, seed + 50)
-    values[35:] += 0.05
-    (point,) = change_points(adjusted(values, anchor), DELTA)
-    assert point.first <= 35 <= point.last
-    assert point.change == pytest.approx(math.expm1(0.05), abs=0.012)
-
-
-@seeds
-def test_an_anchor_that_explains_nothing_costs_next_to_nothing(seed: int) -> None:
-    values = _noise(60, seed)
-    assert np.std(adjusted(values, _noise(60, seed + 50))) < 1.25 * np.std(values)
-
-
-def test_an_anchor_that_never_moves_or_moves_the_other_way_changes_nothing() -> None:
-    values = [float(value) for value in _noise(30)]
-    assert adjusted(values, [0.7] * 30) == values
-    assert adjusted(values, [-value for value in values]) == values
-
-
-def test_no_more_is_taken_away_than_the_anchor_moved() -> None:
-    anchor = [float(value) for value in _noise(30)]
-    taken = [
-        y - x for x, y in zip(adjusted([3 * value for value in anchor], anchor), [3 * v for v in anchor], strict=True)
-    ]
-    mean = sum(anchor) / 30
-    assert taken == pytest.approx([value - mean for value in anchor])
-
-
-@seeds
-def test_adjusting_keeps_the_mean(seed: int) -> None:
-    values, anchor = _noise(40, seed), 3.0 + _noise(40, seed + 50)
-    assert np.mean(adjusted(values, anchor)) == pytest.approx(np.mean(values))
 
 
 # --- symmetries -----------------------------------------------------------------------------------------------------

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import records
 
 from suite.errors import Incomparable
 from suite.judge.calibration import Calibration, CellCalibration
-from suite.judge.comparison import Terms, compare_runs
+from suite.judge.comparison import BESIDE_FINGERPRINT, Terms, compare_runs
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.readings import Memory, OperatorProfile, OperatorTime
-from suite.record import Outcome, Quality, TrialRecord
+from suite.record import Environment, Outcome, Quality, TrialRecord
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)
 """Five processes that agree within 0.1 %."""
@@ -49,6 +49,41 @@ def test_every_metric_class_of_a_cell_has_a_finding() -> None:
         ("quality (accuracy)", MetricClass.QUALITY, Verdict.UNCHANGED),
         ("loss_scale", MetricClass.SHAPE, Verdict.UNCHANGED),
     }
+
+
+def _some_steps(factor: float, seconds: Sequence[float] = STEADY) -> list[TrialRecord]:
+    """Processes of which every third step takes so many times as long: no median moves."""
+    steps = [[second * (factor if step % 3 == 2 else 1.0) for step in range(records.STEPS)] for second in seconds]
+    return [
+        replace(item, steps=records.trace(seconds=tuple(of_one)))
+        for item, of_one in zip(records.cell(seconds), steps, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(2.0, Verdict.REGRESSED), (0.5, Verdict.IMPROVED)])
+def test_where_only_some_steps_got_slower_the_mean_says_so(factor: float, verdict: Verdict) -> None:
+    found = _compare(records.cell(STEADY), _some_steps(factor))
+    (median,), (mean,) = _metric(found, "step_seconds"), _metric(found, "mean_step_seconds")
+    assert (median.verdict, mean.verdict, mean.estimator) == (Verdict.UNCHANGED, verdict, "mean")
+    assert found.count(verdict) == 1
+
+
+def test_where_the_mean_says_the_same_it_is_no_second_finding() -> None:
+    for factor in (0.9, 1.0, 1.1):
+        assert _metric(_compare(records.cell(STEADY), records.cell(_scaled(STEADY, factor))), "mean_step_seconds") == []
+    # Undecided, and no sign that it grew by what matters.
+    assert _metric(_compare(_some_steps(1.0), _some_steps(1.0, NOISY)), "mean_step_seconds") == []
+
+
+def test_a_mean_that_may_have_grown_is_named_where_the_median_is_unchanged() -> None:
+    candidate = [replace(item) for item in records.cell(STEADY)]
+    long = (0.1,) * (records.STEPS - 1) + (0.2,)
+    candidate[0] = replace(candidate[0], steps=records.trace(seconds=long))
+    candidate[1] = replace(candidate[1], steps=records.trace(seconds=long))
+    found = _compare(records.cell(STEADY), candidate)
+    (median,), (mean,) = _metric(found, "step_seconds"), _metric(found, "mean_step_seconds")
+    assert (median.verdict, mean.verdict) == (Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
+    assert (mean.change or 0.0) > 0.02
 
 
 def test_resident_memory_is_judged_only_where_the_device_has_no_allocator_of_its_own() -> None:
@@ -206,6 +241,31 @@ def test_another_machine_is_refused_and_every_difference_is_named() -> None:
         "run other cannot be judged against base: torch: 2.14.1 → 2.15.0; cpu_count: 2 → 4. "
         "Compare runs of one machine and one software stack, or approve a baseline for this one."
     )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ({}, {}, ()),
+        ({"git_commit": "abc"}, {"git_commit": "def"}, ("git_commit: abc → def",)),
+        ({}, {"ampmark": "0.2.0"}, ("ampmark: 0.1.0 → 0.2.0",)),
+        ({}, {"git_dirty": True}, ("git_dirty: False → True",)),
+        ({"git_dirty": True}, {"git_dirty": True}, ("git_dirty: on both sides, and perhaps not the same changes",)),
+        ({"device": "cuda:0"}, {"device": "cuda:1"}, ("device: cuda:0 → cuda:1",)),
+        ({}, {"container": "docker", "persistence": "on"}, ("container: None → docker", "persistence: None → on")),
+    ],
+)
+def test_what_else_differs_between_the_two_sides_is_named(
+    ours: dict[str, object], theirs: dict[str, object], said: tuple[str, ...]
+) -> None:
+    base = records.run(records.cell([0.1]), machine=records.environment(**ours))
+    candidate = records.run(records.cell([0.1]), "candidate", records.environment(**theirs))
+    assert compare_runs(base, candidate).differences == said
+
+
+def test_every_fact_of_the_environment_is_compared_one_way_or_another() -> None:
+    compared = {*Environment.FINGERPRINT.split(), "ampmark", "git_commit", "git_dirty", *BESIDE_FINGERPRINT}
+    assert {field.name for field in fields(Environment)} == compared
 
 
 # --- terms ----------------------------------------------------------------------------------------------------------

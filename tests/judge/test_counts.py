@@ -106,6 +106,117 @@ def test_five_a_side_that_do_not_overlap_alarm_at_a_third_of_the_level_too(candi
     assert judge_counts(CELL, (_side(*candidate), _side(18, 2, 25, 9, 14)), 0.01 / 3).verdict == Verdict.IMPROVED
 
 
+# --- what is said of it ---------------------------------------------------------------------------------------------
+
+
+def test_an_undecided_count_says_its_p_the_level_what_could_have_been_seen_and_what_would_decide() -> None:
+    # The candidate's sum is 11. Of the 252 ways 28 with both threes have 11 or more (two twos and a one, 6 · 4; three
+    # twos, 4), and 2 with one three and all four twos: 30.
+    found = _judge((1, 2, 1, 2, 1), (1, 3, 2, 3, 2))
+    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, pytest.approx(2 * 30 / 252))
+    assert found.reasons == ("the sides are no further apart than chance explains (one-sided p = 0.12, level 0.01)",)
+    # 2.2 against 1.4. With one overflow more in each process 3 of the 252 ways are as extreme, 0.012; with two the
+    # sides do not overlap, and 4.2 are 200 % more.
+    assert (found.change, found.minimum_detectable) == (pytest.approx(0.8 / 1.4), pytest.approx(2.8 / 1.4))
+    # The variance of all ten is 0.56; (0.8 - 1 / K)² (2 K - 1) / (4 · 0.56) is 5.27 with 12 processes a side and 5.84
+    # with 13, and 2.326² = 5.41.
+    assert found.runs_to_decide == 13
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alpha", "verdict", "reason"),
+    [
+        (
+            (1, 2, 1, 2, 1),
+            (4, 3, 4, 3, 4),
+            0.01,
+            Verdict.REGRESSED,
+            "the sides do not overlap (one-sided p = 0.004, level 0.01)",
+        ),
+        # No exchange of five a side reaches a third of the level; the sides could not be further apart.
+        (
+            (1, 2, 1, 2, 1),
+            (4, 3, 4, 3, 4),
+            0.01 / 3,
+            Verdict.REGRESSED,
+            "the sides do not overlap (one-sided p = 0.004, level 0.0033)",
+        ),
+        # The sums 16 and 39 are one exchange, of 6 for 5, from no overlap: 2 of 252 ways.
+        (
+            (1, 2, 3, 4, 6),
+            (5, 7, 8, 9, 10),
+            0.01,
+            Verdict.REGRESSED,
+            "the sides are further apart than chance explains (one-sided p = 0.0079, level 0.01)",
+        ),
+        (
+            (4, 3, 5, 4),
+            (9, 12, 4, 13),
+            0.01,
+            Verdict.INCONCLUSIVE,
+            "so few processes a side must not overlap, and these do (one-sided p = 0.0019, level 0.01)",
+        ),
+        (
+            (1, 1, 1),
+            (2, 2, 3),
+            0.01,
+            Verdict.INCONCLUSIVE,
+            "the sides are no further apart than chance explains (one-sided p = 0.17, level 0.01)",
+        ),
+        (
+            (0, 20, 2),
+            (900, 2000, 1500),
+            0.01,
+            Verdict.INCONCLUSIVE,
+            "3 against 3 processes are too few, for their counts scatter more than rare events do "
+            "(one-sided p = 0.05, level 0.01)",
+        ),
+    ],
+)
+def test_every_verdict_says_why_with_its_p_and_the_level(
+    before: tuple[int, ...], after: tuple[int, ...], alpha: float, verdict: Verdict, reason: str
+) -> None:
+    found = judge_counts(CELL, (_side(*before), _side(*after)), alpha)
+    assert (found.verdict, found.reasons) == (verdict, (reason,))
+    assert (found.runs_to_decide is not None) == (verdict is Verdict.INCONCLUSIVE)
+
+
+def test_of_few_processes_the_binomial_test_says_what_it_could_have_seen() -> None:
+    # 6 events against 3 + 3 n: of 21 the probability of 15 or more is 0.039, of 24 (18 or more) 0.011, and of 27 (21
+    # or more) 0.003. Three overflows more in each process, and 7 are 250 % more than 2.
+    found = _judge((2, 1, 3), (4, 3, 5))
+    assert found.verdict == Verdict.INCONCLUSIVE
+    assert found.minimum_detectable == pytest.approx(5 / 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seen", "runs"),
+    [
+        # No share of nothing. (0.4 - 1 / K)² (2 K - 1) / (4 · 0.16) is 5.04 with 15 and 5.52 with 16.
+        ((0, 0, 0, 0, 0), (0, 1, 0, 0, 1), None, 16),
+        # Equal means never differ, however many there are; two overflows more in each process do not overlap.
+        ((1, 2, 1, 2, 1), (1, 2, 1, 2, 1), 2 / 1.4, None),
+        # Scattered so much that three processes a side can never tell.
+        ((0, 20, 2), (900, 2000, 1500), None, 5),
+    ],
+)
+def test_what_cannot_be_known_is_not_given(
+    before: tuple[int, ...], after: tuple[int, ...], seen: float | None, runs: int | None
+) -> None:
+    found = _judge(before, after)
+    assert found.verdict == Verdict.INCONCLUSIVE
+    assert found.minimum_detectable == (None if seen is None else pytest.approx(seen))
+    assert found.runs_to_decide == runs
+
+
+def test_both_means_are_those_over_the_seeds_that_are_compared() -> None:
+    # Under either seed one overflow more; the candidate has most of its processes under the quiet one.
+    base = pd.DataFrame({"seed": [0, 1, 1, 1], "overflow_count": pd.Series([1, 9, 9, 8], dtype="Int64")})
+    candidate = pd.DataFrame({"seed": [0, 0, 0, 1], "overflow_count": pd.Series([2, 2, 2, 10], dtype="Int64")})
+    found = judge_counts(CELL, (base, candidate))
+    assert (found.base, found.candidate) == pytest.approx(((1 + 26 / 3) / 2, 6))
+
+
 # --- false alarms ---------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,7 @@ VARY = "allocated bytes vary between processes of one seed, and "
             Verdict.REGRESSED,
             (100.2, 200),
             2 / 252,
-            VARY + "the sides are further apart than that explains (one-sided p = 0.004)",
+            VARY + "the sides are further apart than that explains (one-sided p = 0.004, level 0.01)",
         ),
         (
             (200, 201, 200, 200, 200),
@@ -104,7 +104,7 @@ VARY = "allocated bytes vary between processes of one seed, and "
             Verdict.IMPROVED,
             (200.2, 100),
             2 / 252,
-            VARY + "the sides are further apart than that explains (one-sided p = 0.004)",
+            VARY + "the sides are further apart than that explains (one-sided p = 0.004, level 0.01)",
         ),
         # Seven of the ten are larger: in C(7, 5) = 21 ways all five of the candidate, as here.
         (
@@ -113,7 +113,7 @@ VARY = "allocated bytes vary between processes of one seed, and "
             Verdict.INCONCLUSIVE,
             (1204.8, 1512),
             2 * 21 / 252,
-            VARY + "the sides are no further apart than that explains (one-sided p = 0.083)",
+            VARY + "the sides are no further apart than that explains (one-sided p = 0.083, level 0.01)",
         ),
         # One candidate process is as any one of six: three of five base processes needed as much.
         (
@@ -122,7 +122,7 @@ VARY = "allocated bytes vary between processes of one seed, and "
             Verdict.INCONCLUSIVE,
             (1307.2, 1512),
             1.0,
-            VARY + "5 against 1 are too few to tell the sides apart (one-sided p = 0.5)",
+            VARY + "5 against 1 are too few to tell the sides apart (one-sided p = 0.5, level 0.01)",
         ),
         # 1 / C(6, 3): three a side can never reach 0.01 by exchange; the logarithms are 0.35 ± 0.16 apart.
         (
@@ -131,7 +131,7 @@ VARY = "allocated bytes vary between processes of one seed, and "
             Verdict.INCONCLUSIVE,
             (3500 / 3, 4902 / 3),
             2 / 20,
-            VARY + "3 against 3 are too few to tell the sides apart (one-sided p = 0.05)",
+            VARY + "3 against 3 are too few to tell the sides apart (one-sided p = 0.05, level 0.01)",
         ),
         # Equality says nothing here, equality of every process neither.
         (
@@ -140,7 +140,7 @@ VARY = "allocated bytes vary between processes of one seed, and "
             Verdict.INCONCLUSIVE,
             (16 / 3, 16 / 3),
             1.0,
-            VARY + "3 against 3 are too few to tell the sides apart (one-sided p = 0.5)",
+            VARY + "3 against 3 are too few to tell the sides apart (one-sided p = 0.5, level 0.01)",
         ),
     ],
 )
@@ -158,6 +158,29 @@ def test_bytes_that_vary_between_processes_of_one_seed_are_judged_by_exchanging_
     assert (found.change, found.p) == pytest.approx((shown[1] / shown[0] - 1, p))
     assert (found.values_base, found.values_candidate) == (before, after)
     assert (found.metric_class, found.test) == (MetricClass.COUNT, "permutation of processes")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seen", "runs"),
+    [
+        # 307.2 bytes a process more. Without overlap, from 1513 on, all five of the candidate are above: 513 more than
+        # 1512, and 1 / 252. By repeating these very processes 10 a side would decide.
+        ((1000, 1512, 1512, 1000, 1000), (1512, 1512, 1512, 1512, 1512), (1513 - 1204.8) / 1204.8, 10),
+        # Three a side: 5 % of the logarithms and Welch's test; five that do not overlap.
+        ((1000, 1001, 1000), (1010, 1011, 1010), 0.05, 5),
+        # So few never tell; the spread of one process is not known.
+        ((1000, 1512), (2000, 2512), None, None),
+        ((1000, 1512, 1000, 1512, 1000), (1000, 1512, 1000, 1512, 1000), 513 / 1204.8, None),
+    ],
+)
+def test_varying_bytes_say_what_could_have_been_seen_and_how_many_processes_would_decide(
+    before: tuple[int, ...], after: tuple[int, ...], seen: float | None, runs: int | None
+) -> None:
+    found = _bytes(_allocated(*before), _allocated(*after))
+    assert found.verdict == Verdict.INCONCLUSIVE
+    # The search ends within a thousandth of the base's mean.
+    assert found.minimum_detectable == (None if seen is None else pytest.approx(seen, abs=0.0011))
+    assert found.runs_to_decide == runs
 
 
 def test_processes_that_agree_are_compared_for_equality_however_many_each_side_has() -> None:
@@ -207,7 +230,9 @@ def test_three_or_four_processes_are_enough_where_their_bytes_vary_little_and_di
     assert found.verdict == verdict
     assert found.metric_class == MetricClass.COUNT
     decided = verdict is not Verdict.INCONCLUSIVE
-    assert found.test == ("Welch on logarithms" if decided else "permutation of processes")
+    assert (found.test, found.limit) == (
+        ("Welch on logarithms", 0.05) if decided else ("permutation of processes", None)
+    )
     assert found.reasons[0].startswith(
         VARY + ("the sides are further" if decided else f"{len(before)} against {len(after)} are too few")
     )
@@ -360,12 +385,15 @@ def test_losses_that_are_not_are_changed_which_is_neither_better_nor_worse() -> 
 
 def test_losses_that_do_not_repeat_under_one_seed_have_no_digest_to_compare() -> None:
     steady, unsteady = _digests("a", "a", seeds=(0, 0)), _digests("a", "b", seeds=(0, 0))
-    assert "losses_sha256" not in _findings(unsteady, unsteady)
-    assert "losses_sha256" not in _findings(unsteady, steady)
     assert _findings(steady, steady)["losses_sha256"].verdict == Verdict.UNCHANGED
-    found = _findings(steady, unsteady)["losses_sha256"]
-    assert found.verdict == Verdict.NOT_MEASURED
-    assert found.reasons == ("the candidate's losses do not repeat under one seed; see the quality",)
+    for base, candidate, whose in (
+        (steady, unsteady, "candidate"),
+        (unsteady, steady, "base"),
+        (unsteady, unsteady, "base"),
+    ):
+        found = _findings(base, candidate)["losses_sha256"]
+        assert found.verdict == Verdict.NOT_MEASURED
+        assert found.reasons == (f"the {whose}'s losses do not repeat under one seed; see the quality",)
 
 
 def test_a_base_without_a_digest_has_no_finding_and_a_candidate_without_one_says_so() -> None:
@@ -459,29 +487,38 @@ def _processes(*seeds: Sequence[Sequence[int]]) -> list[TrialRecord]:
     ]
 
 
+NO_FURTHER = "the sides are no further apart than chance explains (one-sided p = 0.5, level 0.01)"
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "verdict", "metric_class", "reasons"),
+    ("before", "after", "verdict", "metric_class", "reason"),
     [
         # Seed 1 overflows once or twice; seed 0 always once.
-        ((0,), (0, 3, 4), Verdict.REGRESSED, MetricClass.EXACT, ("step 3 overflows now and did not before.",)),
-        ((0, 3, 4), (0,), Verdict.IMPROVED, MetricClass.EXACT, ("step 3 no longer overflows.",)),
+        (
+            (0,),
+            (0, 3, 4),
+            Verdict.REGRESSED,
+            MetricClass.EXACT,
+            "under seed 0 step 3 overflows now and did not before.",
+        ),
+        ((0, 3, 4), (0,), Verdict.IMPROVED, MetricClass.EXACT, "under seed 0 step 3 no longer overflows."),
         # One step more is as much as the counts of seed 1 differ.
-        ((0,), (0, 3), Verdict.INCONCLUSIVE, MetricClass.COUNT, ()),
-        ((0,), (0,), Verdict.INCONCLUSIVE, MetricClass.COUNT, ()),
-        ((0, 3), (1, 2), Verdict.INCONCLUSIVE, MetricClass.COUNT, ()),
+        ((0,), (0, 3), Verdict.INCONCLUSIVE, MetricClass.COUNT, NO_FURTHER),
+        ((0,), (0,), Verdict.INCONCLUSIVE, MetricClass.COUNT, NO_FURTHER),
+        ((0, 3), (1, 2), Verdict.INCONCLUSIVE, MetricClass.COUNT, NO_FURTHER),
     ],
-)  # fmt: skip
+)
 def test_a_seed_that_overflows_alike_is_compared_step_by_step_whatever_the_others_do(
     before: tuple[int, ...],
     after: tuple[int, ...],
     verdict: Verdict,
     metric_class: MetricClass,
-    reasons: tuple[str, ...],
+    reason: str,
 ) -> None:
     varying = [(0,), (0, 5), (0,)]
     found = _findings(_processes([before], varying), _processes([after], varying))["overflow_steps"]
     assert (found.verdict, found.metric_class) == (verdict, metric_class)
-    assert found.reasons == tuple(f"under seed 0 {reason}" for reason in reasons)
+    assert found.reasons == (reason,)
 
 
 def test_counts_that_grow_under_a_varying_seed_are_an_alarm_beside_a_steady_one_that_falls() -> None:

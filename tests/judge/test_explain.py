@@ -12,6 +12,7 @@ from suite.errors import UsageError
 from suite.judge.comparison import Terms, compare_runs
 from suite.judge.explain import explain, find_cell
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict, Verdicts
+from suite.record import TrialRecord
 
 SLOWER = Finding(
     "gpt",
@@ -202,7 +203,105 @@ def test_bytes_that_vary_are_shown_to_the_last_digit() -> None:
         "  test: permutation of processes",
         "  base      (2): 1073741824  1073741825",
         "  candidate (1): 1073742336",
+        "  alarm needs: one-sided p 0.5 ≤ 0.01 (no), or at least 5 processes a side without overlap (no)",
     ]
+
+
+COUNTED = Finding(
+    "gpt",
+    "bf16",
+    "overflow_steps",
+    Verdict.INCONCLUSIVE,
+    MetricClass.COUNT,
+    base=1.4,
+    candidate=2.2,
+    change=0.571,
+    p=0.238,
+    minimum_detectable=2.0,
+    runs_to_decide=13,
+    test="permutation of processes",
+    values_base=(1.0, 2.0, 1.0, 2.0, 1.0),
+    values_candidate=(1.0, 3.0, 2.0, 3.0, 2.0),
+    processes_base=5,
+    processes_candidate=5,
+)
+
+
+def test_an_undecided_count_is_explained_with_every_number_of_its_rule() -> None:
+    assert _lines(COUNTED) == [
+        "overflow_steps: inconclusive",
+        "  test: permutation of processes",
+        "  base      (5): 1  2  1  2  1",
+        "  candidate (5): 1  3  2  3  2",
+        "  change = mean candidate / mean base − 1 = 2.2 / 1.4 − 1 = +57.10%",
+        "  alarm needs: one-sided p 0.119 ≤ 0.01 (no), or at least 5 processes a side without overlap (no)",
+        "  a change for the worse of 200.0% would have been called one, both sides scattering as they do",
+        "  13 processes a side would decide, if difference and spread stay as they are",
+    ]
+
+
+BINOMIAL = "exact binomial, no overlap"
+WELCH = "Welch on logarithms"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        (
+            {"p": 0.008, "verdict": Verdict.REGRESSED},
+            "one-sided p 0.004 ≤ 0.01 (yes), or at least 5 processes a side without overlap",
+        ),
+        (
+            {"p": 0.0238, "verdict": Verdict.REGRESSED},
+            "one-sided p 0.0119 ≤ 0.01 (no), or at least 5 processes a side without overlap (yes)",
+        ),
+        ({"p": 0.002, "test": BINOMIAL}, "one-sided p 0.001 ≤ 0.01 (yes), and no overlap (no)"),
+        (
+            {"p": 0.002, "test": BINOMIAL, "verdict": Verdict.REGRESSED},
+            "one-sided p 0.001 ≤ 0.01 (yes), and no overlap (yes)",
+        ),
+        ({"p": 0.2, "test": BINOMIAL}, "one-sided p 0.1 ≤ 0.01 (no), and no overlap"),
+        (
+            {"p": 0.002, "test": WELCH, "limit": 0.05, "verdict": Verdict.IMPROVED},
+            "one-sided p 0.001 ≤ 0.01 (yes), change ≥ 5.0% or ≤ -4.76% (yes)",
+        ),
+    ],
+)
+def test_the_rule_of_counts_is_that_of_the_test(fields: dict[str, object], rule: str) -> None:
+    (said,) = [line for line in _lines(replace(COUNTED, **fields)) if "alarm needs" in line]
+    assert said == f"  alarm needs: {rule}"
+
+
+def test_counts_of_too_few_processes_have_no_rule() -> None:
+    assert not any("alarm needs" in line for line in _lines(replace(COUNTED, p=None)))
+
+
+def test_the_level_of_counts_is_that_of_a_real_comparison_of_three_looks() -> None:
+    def side(*counts: int) -> list[TrialRecord]:
+        # Of as many overflows, always at other steps.
+        return [
+            records.record(
+                spec=records.spec(repeat=repeat),
+                steps=records.trace(overflow_steps=[(repeat + step) % 12 for step in range(number)]),
+            )
+            for repeat, number in enumerate(counts)
+        ]
+
+    verdicts = compare_runs(
+        records.run(side(1, 2, 1, 2, 1)), records.run(side(4, 3, 4, 3, 4), "candidate"), Terms(looks=3)
+    )
+    lines = explain(verdicts, "gpt/fp32")
+    place = lines.index("overflow_steps: regressed")
+    assert lines[place + 1 : place + 6] == [
+        "  the sides do not overlap (one-sided p = 0.004, level 0.0033)",
+        "  test: permutation of processes",
+        "  base      (5): 1  2  1  2  1",
+        "  candidate (5): 4  3  4  3  4",
+        "  change = mean candidate / mean base − 1 = 3.6 / 1.4 − 1 = +157.14%",
+    ]
+    assert lines[place + 6] == (
+        "  alarm needs: one-sided p 0.00397 ≤ 0.00333 (no), or at least 5 processes a side without overlap (yes)"
+    )
 
 
 def test_quality_is_explained_in_its_own_unit() -> None:

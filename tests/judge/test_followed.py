@@ -9,8 +9,9 @@ import pytest
 import records
 
 from suite.errors import NoResults, UsageError
-from suite.judge.followed import accept, follow, suspects
-from suite.judge.history import State, acknowledgements
+from suite.judge.acknowledged import acknowledgements
+from suite.judge.followed import accept, follow, histories, machine_labels, suspects
+from suite.judge.trends import State
 from suite.store import create_run, list_runs
 
 NIGHTS = 13
@@ -154,3 +155,25 @@ def test_a_run_on_another_machine_hides_no_regression_of_this_one(tmp_path: Path
         (*before[0], "Test CPU (Test CPU, 2 threads)"),
         (State.TOO_SHORT, 1, "Test CPU (Test CPU, 1 thread)"),
     ]
+
+
+def test_machines_come_newest_first_with_their_series_and_what_these_say(nights: Path, results: Path) -> None:
+    newer = records.stored(results, records.cell([0.1], "gpt"), records.environment(device_name="Other CPU"))
+    found = histories(results, list_runs(results))
+    assert [(machine.label, machine.newest.run) for machine in found] == [
+        ("Other CPU", newer.info.run),
+        ("Test CPU", list_runs(nights)[-1].run),
+    ]
+    assert [(series.cell, len(series.nights), trend.state) for series, trend in found[1].judged] == [
+        ("gpt × fp32", 13, State.STEADY),
+        ("lstm × bf16", 13, State.SUSPECT),
+        ("bert × fp32", 1, State.TOO_SHORT),
+    ]
+
+
+def test_only_the_given_runs_are_judged_and_without_a_finished_one_nothing(nights: Path, tmp_path: Path) -> None:
+    (machine,) = histories(nights, list_runs(nights)[:5])
+    assert {len(series.nights) for series, _ in machine.judged} == {5}
+    writer = create_run(tmp_path, records.plan(records.cell([0.1])), records.environment(), "ampmark run")
+    assert histories(tmp_path, [writer.info]) == []
+    assert machine_labels([writer.info]) == {writer.info.run: "Test CPU"}

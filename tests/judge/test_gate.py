@@ -20,7 +20,7 @@ from suite.judge.calibration import Calibration, CellCalibration, freeze
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.judge.gate import judge, undecided
 from suite.readings import Memory
-from suite.record import Outcome, TrialRecord
+from suite.record import Outcome, Quality, TrialRecord
 from suite.store import Run, create_run, load_run
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)
@@ -265,14 +265,15 @@ def test_topping_up_divides_the_error_rates_from_the_first_look_on(tmp_path: Pat
 
 
 def test_what_a_look_decided_stays_and_the_rest_is_decided_by_the_next(tmp_path: Path) -> None:
-    _approved(tmp_path, [*_cell(UNSTEADY), *_cell(STEADY, "lstm")])
-    candidate = records.stored(tmp_path, [*_cell(_scaled(UNSTEADY, 1.04)), *_cell(STEADY, "lstm")])
+    # Of five processes of the base alone, ten more of the candidate would tell less than the divided rates cost.
+    _approved(tmp_path, [*_cell(UNSTEADY * 3), *_cell(STEADY, "lstm")])
+    candidate = records.stored(tmp_path, [*_cell(_scaled(UNSTEADY, 1.03)), *_cell(STEADY, "lstm")])
     first = judge(candidate, tmp_path, "main", topping_up=True)
     assert undecided(first) == [("gpt", "fp32")]
     assert _finding(first).verdict == Verdict.INCONCLUSIVE
     assert _finding(first, metric="peak_rss_bytes").verdict == Verdict.UNCHANGED
     # Five more processes of gpt, as slow as the first and with twice the memory, which was decided already.
-    records.stored(topup_folder(candidate.folder), _cell(_scaled(UNSTEADY, 1.04), first=5, rss=600))
+    records.stored(topup_folder(candidate.folder), _cell(_scaled(UNSTEADY, 1.03), first=5, rss=600))
     second = judge(candidate, tmp_path, "main")
     time, memory = _finding(second), _finding(second, metric="peak_rss_bytes")
     assert (time.verdict, time.look, time.processes_candidate) == (Verdict.REGRESSED, 2, 10)
@@ -469,3 +470,167 @@ def test_a_fourth_look_does_not_count(tmp_path: Path) -> None:
     found = _finding(judge(candidate, tmp_path, "main"))
     assert found.processes_candidate == 15
     assert found.look <= 3
+
+
+# --- counts and quality, look by look -------------------------------------------------------------------------------
+
+
+def _with_bytes(*peaks: int | None, first: int = 0) -> list[TrialRecord]:
+    """One process per peak of allocated bytes."""
+    return [
+        records.record(
+            spec=records.spec(precision="fp16-dynamic", repeat=first + number),
+            memory=Memory(peak_allocated_bytes=peak),
+        )
+        for number, peak in enumerate(peaks)
+    ]
+
+
+def _looked(results: Path, base: Sequence[TrialRecord], *looks: Sequence[TrialRecord]) -> list[Verdicts]:
+    """What the gate says after the first look and after each further one."""
+    _approved(results, base)
+    candidate = records.stored(results, looks[0])
+    said = [judge(candidate, results, "main", topping_up=True)]
+    for more in looks[1:]:
+        records.stored(topup_folder(candidate.folder), more)
+        said.append(judge(candidate, results, "main", topping_up=True))
+    return said
+
+
+def test_bytes_that_one_look_left_undecided_are_decided_by_the_next(tmp_path: Path) -> None:
+    first, both = _looked(
+        tmp_path,
+        _with_bytes(1012, 1018, 1018, 1016, 1012),
+        _with_bytes(1006, 1013, 1004, 1011, 1013),
+        _with_bytes(1000, 1008, 1005, 1003, 1001, first=5),
+    )
+    before, after = (_finding(said, metric="peak_allocated_bytes") for said in (first, both))
+    # 8 of 252 ways are as extreme, then 8 of 3003.
+    assert (before.verdict, before.p, before.look) == (Verdict.INCONCLUSIVE, pytest.approx(16 / 252), 1)
+    assert (after.verdict, after.p, after.look) == (Verdict.IMPROVED, pytest.approx(16 / 3003), 2)
+    assert (after.processes_base, after.processes_candidate) == (5, 10)
+
+
+def test_bytes_that_one_look_decided_stay_decided(tmp_path: Path) -> None:
+    # They do not overlap at first, and with five more 517 of 3003 ways are as extreme.
+    _, both = _looked(
+        tmp_path,
+        _with_bytes(1000, 1001, 1000, 1001, 1000),
+        _with_bytes(1002, 1003, 1002, 1003, 1002),
+        _with_bytes(1000, 1000, 1001, 1000, 999, first=5),
+    )
+    found = _finding(both, metric="peak_allocated_bytes")
+    assert (found.verdict, found.look, found.processes_candidate) == (Verdict.REGRESSED, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "verdict"),
+    [
+        # One process needed more; five others with it need as little as any of the base.
+        ((2000,), (1000, 1000, 1000, 1000, 1000), Verdict.INCONCLUSIVE),
+        # Five that agree and five that do not are all above the base.
+        ((2000, 2000, 2000, 2000, 2000), (2000, 2512, 2000, 2512, 2000), Verdict.REGRESSED),
+        # 6 of 4368 ways are as extreme: the one above the base may change places with any of the base's five.
+        ((1001,), (900, 901, 902, 903, 900, 901, 902, 903, 900, 901), Verdict.IMPROVED),
+        ((1000,), (2000, 2001, 2000, 2001, 2000), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_where_processes_of_a_seed_turn_out_to_differ_equality_said_nothing_and_their_test_counts(
+    tmp_path: Path, first: tuple[int, ...], more: tuple[int, ...], verdict: Verdict
+) -> None:
+    once, both = _looked(tmp_path, _with_bytes(*[1000] * 5), _with_bytes(*first), _with_bytes(*more, first=len(first)))
+    before, after = (_finding(said, metric="peak_allocated_bytes") for said in (once, both))
+    exact = Verdict.UNCHANGED if first[0] == 1000 else Verdict.REGRESSED
+    assert (before.verdict, before.metric_class) == (exact, MetricClass.EXACT)
+    assert (after.verdict, after.metric_class, after.look) == (verdict, MetricClass.COUNT, 2)
+    said = (f"look 1, in which the processes of each seed agreed, said {exact}",)
+    assert after.notes == (said if verdict is not exact else ())
+
+
+def test_bytes_that_no_process_of_an_earlier_look_has_are_what_the_later_one_says(tmp_path: Path) -> None:
+    first, both = _looked(
+        tmp_path,
+        _with_bytes(*[1000] * 10),
+        _with_bytes(*[None] * 5),
+        _with_bytes(2000, 2512, 2000, 2512, 2000, first=5),
+    )
+    before, after = (_finding(said, metric="peak_allocated_bytes") for said in (first, both))
+    assert (before.verdict, after.verdict, after.look) == (Verdict.NOT_MEASURED, Verdict.REGRESSED, 2)
+    assert not any("look 1" in note for note in after.notes)
+
+
+def _with_quality(*values: float, repeat: int = 0) -> list[TrialRecord]:
+    """One process under each of the seeds 0, 1, …"""
+    return [
+        records.record(
+            spec=records.spec(seed=seed, repeat=repeat),
+            steps=records.trace(UNSTEADY[seed]),
+            quality=Quality({"accuracy": value}, "accuracy", True, 0.5, "majority class"),
+        )
+        for seed, value in enumerate(values)
+    ]
+
+
+LEARNED = (0.80, 0.82, 0.78, 0.81, 0.79)
+"""Of five seeds: the margin is 1.5 · 0.0158."""
+
+
+def _worse_by(*amounts: float) -> list[float]:
+    return [value - amount for value, amount in zip(LEARNED, amounts, strict=True)]
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, Verdict.REGRESSED), (-1, Verdict.IMPROVED)])
+def test_a_quality_that_one_look_left_undecided_is_decided_by_the_next_for_good(
+    tmp_path: Path, sign: int, verdict: Verdict
+) -> None:
+    # 0.05 ± 0.035, then in the mean of each seed's two 0.05 ± 0.001, then of its three as good as 0.
+    looks = ((0.01, 0.09, 0.02, 0.08, 0.05), (0.092, 0.01, 0.08, 0.02, 0.05), (-0.102, -0.1, -0.1, -0.1, -0.1))
+    said = _looked(
+        tmp_path,
+        _with_quality(*LEARNED),
+        *(
+            _with_quality(*_worse_by(*(sign * amount for amount in amounts)), repeat=repeat)
+            for repeat, amounts in enumerate(looks)
+        ),
+    )
+    found = [_finding(one, metric="quality (accuracy)") for one in said]
+    assert [(one.verdict, one.look) for one in found] == [(Verdict.INCONCLUSIVE, 1), (verdict, 2), (verdict, 2)]
+
+
+def test_a_seed_that_comes_to_nothing_at_a_later_look_is_an_alarm_although_the_quality_was_unchanged(
+    tmp_path: Path,
+) -> None:
+    same = _worse_by(0.0001, -0.0001, 0.0002, -0.0002, 0.0)
+    first, both = _looked(
+        tmp_path,
+        _with_quality(*LEARNED),
+        _with_quality(*same),
+        _with_quality(0.8, 0.82, 0.78, 0.81, 0.2, repeat=1),
+    )
+    before, after = (_finding(said, metric="quality (accuracy)") for said in (first, both))
+    assert (before.verdict, before.test) == (Verdict.UNCHANGED, "paired t over seeds")
+    assert (after.verdict, after.test) == (Verdict.REGRESSED, "better than an input-blind predictor")
+
+
+def test_a_quality_that_was_equal_to_the_last_bit_and_is_no_longer_is_what_the_later_look_says(tmp_path: Path) -> None:
+    first, both = _looked(
+        tmp_path,
+        _with_quality(*LEARNED),
+        _with_quality(*LEARNED),
+        _with_quality(*_worse_by(0.02, 0.18, 0.04, 0.16, 0.1), repeat=1),
+    )
+    before, after = (_finding(said, metric="quality (accuracy)") for said in (first, both))
+    assert (before.verdict, before.test) == (Verdict.UNCHANGED, "equality under equal seeds")
+    assert (after.verdict, after.look) == (Verdict.INCONCLUSIVE, 2)
+
+
+def test_exact_verdicts_keep_the_worse_of_both_looks(tmp_path: Path) -> None:
+    # Under seed 0 a mebibyte more, which a later process of seed 1 does not make good.
+    def side(zero: int, one: int, repeat: int = 0) -> list[TrialRecord]:
+        trials = _with_bytes(zero, one)
+        return [replace(trial, spec=replace(trial.spec, seed=seed, repeat=repeat)) for seed, trial in enumerate(trials)]
+
+    first, both = _looked(tmp_path, side(1000, 5000), side(1000 + 2**20, 5000), side(1000 + 2**20, 5000, repeat=1))
+    for said in (first, both):
+        found = _finding(said, metric="peak_allocated_bytes")
+        assert (found.verdict, found.metric_class) == (Verdict.REGRESSED, MetricClass.EXACT)

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from suite.errors import DamagedResults, UnwritableResults, UsageError
-from suite.judge.history import Acknowledgement, State, Trend, acknowledge, acknowledgements, exit_status, trend_of
+from suite.judge.acknowledged import Acknowledgement, acknowledge, acknowledgements
+from suite.judge.history import trend_of
 from suite.judge.nights import Night, Series
+from suite.judge.trends import State, Trend, exit_status
 
 SLOWER = 0.1
 Levels = Sequence[tuple[float, int]]
@@ -97,6 +99,14 @@ def test_three_slow_nights_that_no_further_run_confirmed_are_suspect() -> None:
     trend = trend_of(_series((0.0, 30), (SLOWER, 3)))
     assert trend.state == State.SUSPECT
     assert trend.reasons == ("slower since run run-30, most likely; a fresh run decides (`ampmark history --confirm`)",)
+
+
+def test_a_suspect_that_no_fresh_run_can_decide_asks_for_none() -> None:
+    """It is confirmed already, and what it lacks is an anchor."""
+    without = trend_of(_series((0.0, 20), (0.05, 6), anchored=False))
+    assert (without.state, without.worth_a_run) == (State.SUSPECT, False)
+    unconfirmed = trend_of(_series((0.0, 20), (0.05, 3)))
+    assert (unconfirmed.state, unconfirmed.worth_a_run) == (State.SUSPECT, True)
 
 
 def test_without_an_anchor_no_number_of_runs_makes_a_suspect_regressed() -> None:
@@ -276,7 +286,35 @@ def test_only_nights_of_the_newest_environment_are_judged() -> None:
     assert trend_of(series).state == State.REGRESSED
 
 
-def test_after_a_change_of_the_environment_nothing_is_said_for_eleven_nights() -> None:
+@pytest.mark.parametrize("slow", [1, 2, 3, 4])
+def test_soon_after_an_accepted_level_a_night_far_above_it_is_suspect(slow: int) -> None:
+    """Its noise is known from before: eleven nights of silence would hide a second regression."""
+    series = _series((0.0, 30), (0.05, 1), (0.70, slow))
+    accepted = [_accepted("run-30")]
+    trend = trend_of(series, accepted)
+    assert (trend.state, trend.worth_a_run, trend.first_run) == (State.SUSPECT, True, f"run-{30 + slow:02}")
+    assert trend.change == pytest.approx(math.expm1(0.65), abs=0.02)
+    assert trend_of(_series((0.0, 30), (0.05, 1 + slow)), accepted).state == State.ACKNOWLEDGED
+
+
+def test_in_a_new_environment_a_night_far_above_the_first_ones_is_suspect_by_the_noise_of_the_old_one() -> None:
+    series = _series((0.0, 20), (0.1, 4), (0.2, 1))
+    series = _with_nights(series, fingerprint=dict.fromkeys(range(20, 25), "another"))
+    trend = trend_of(series)
+    assert (trend.state, trend.worth_a_run) == (State.SUSPECT, True)
+    steady = _with_nights(_series((0.0, 20), (0.1, 5)), fingerprint=dict.fromkeys(range(20, 25), "another"))
+    assert trend_of(steady).state == State.TOO_SHORT
+
+
+def test_steps_that_are_each_too_small_to_be_seen_are_seen_together() -> None:
+    trend = trend_of(_series((0.0, 70), (0.012, 70), (0.024, 70), (0.036, 70)))
+    assert (trend.state, trend.surely_drifting) == (State.DRIFTING, True)
+    assert trend.change == pytest.approx(0.036, abs=0.004)
+    assert (trend.first_run, trend.last_run) == ("run-00", "run-279")
+    assert trend_of(_series((0.0, 280))).state == State.STEADY
+
+
+def test_after_a_change_of_the_environment_nothing_more_is_said_for_eleven_nights() -> None:
     series = _with_nights(_series((0.0, 20), (SLOWER, 5)), fingerprint=dict.fromkeys(range(20, 25), "g"))
     trend = trend_of(series)
     assert (trend.state, trend.nights) == (State.TOO_SHORT, 5)

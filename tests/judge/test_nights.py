@@ -199,6 +199,23 @@ def test_an_anchor_that_broke_counts_where_it_has_as_many_blocks_as_the_gate_ask
     assert (_only(tmp_path).anchor is not None) == known
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cautions": (Caution("foreign_load", "somebody else"),)},
+        {"spec": records.spec(seed=1)},
+    ],
+)
+def test_a_night_whose_anchor_was_disturbed_or_lacks_a_seed_is_disturbed(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    run = _night(tmp_path, 0.1)
+    write_note(run.folder, AnchorNote("main", "the-base"))
+    records.stored(anchor_folder(run.folder), [replace(records.cell([0.1])[0], **fields)])
+    night = _only(tmp_path)
+    assert (night.anchor is not None, night.disturbed) == (True, True)
+
+
 # --- files that are older, or damaged -------------------------------------------------------------------------------
 
 

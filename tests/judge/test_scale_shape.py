@@ -17,23 +17,25 @@ CELL = ("gpt", "fp16-dynamic")
 
 def _side(
     *settled: float | None,
-    skips: int = 0,
+    skips: int | Sequence[int] = 0,
     steps: int = 1000,
     calibration: int = 2,
     interval: int = 2000,
     seeds: Sequence[int] | None = None,
+    lowest: Sequence[float] | None = None,
 ) -> pd.DataFrame:
-    """One row per process, of seed 0 unless told: where its scale settled after it began at 65536."""
+    """One row per process, of seed 0 unless told: where its scale settled after it began at 65536, the lowest unless
+    told; `skips` are those of each process, or of all alike."""
     count = len(settled)
     spec = json.dumps({"scaler": {"growth_interval": interval}})
     rows = {
         "seed": [0] * count if seeds is None else list(seeds),
         "scale_settled": list(settled),
-        "scale_lowest": list(settled),
+        "scale_lowest": list(settled if lowest is None else lowest),
         "scale_highest": [None if value is None else max(65536.0, value) for value in settled],
         "steps": [steps] * count,
         "overflow_calibration_count": [calibration] * count,
-        "overflow_steady_count": [skips] * count,
+        "overflow_steady_count": [skips] * count if isinstance(skips, int) else list(skips),
         "spec": [spec] * count,
     }
     return pd.DataFrame({name: pd.Series(column, dtype=TRIAL_COLUMNS[name]) for name, column in rows.items()})
@@ -228,6 +230,61 @@ def test_five_a_side_that_do_not_overlap_alarm_at_a_third_of_the_level_too() -> 
     assert overlapping.verdict == Verdict.INCONCLUSIVE
 
 
+# --- how low it falls -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "reasons"),
+    [
+        (1024, 1024, Verdict.UNCHANGED, ()),
+        # Calibration's play, and one halving more in a probe.
+        (1024, 512, Verdict.UNCHANGED, ()),
+        (512, 1024, Verdict.UNCHANGED, ()),
+        (16, 1024, Verdict.UNCHANGED, ()),
+        (1024, 256, Verdict.REGRESSED, ("under seed 0 the lowest scale is 4 times lower (256, before 1024)",)),
+        (1024, 1, Verdict.REGRESSED, ("under seed 0 the lowest scale is 1024 times lower (1, before 1024)",)),
+    ],
+)
+def test_a_lowest_scale_that_is_two_halvings_lower_is_a_regression_wherever_it_settles(
+    before: float, after: float, verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    found = _judge(_side(1024, lowest=[before]), _side(1024, lowest=[after]))
+    assert (found.verdict, found.reasons) == (verdict, reasons)
+    assert (found.base, found.candidate, found.values_candidate) == (1024, 1024, (1024,))
+    assert found.test == "settled and lowest scale, 2 halvings"
+
+
+def test_the_lowest_scale_of_one_seed_is_enough_and_says_nothing_where_the_settled_one_fell() -> None:
+    seeds = range(3)
+    base = _side(1024, 64, 512, seeds=seeds)
+    one = _judge(base, _side(1024, 64, 512, lowest=(1024, 64, 8), seeds=seeds))
+    said = ("under seed 2 the lowest scale is 64 times lower (8, before 512)",)
+    assert (one.verdict, one.reasons) == (Verdict.REGRESSED, said)
+    both = _judge(base, _side(256, 64, 512, lowest=(256, 64, 8), seeds=seeds))
+    assert (both.verdict, both.reasons) == (Verdict.REGRESSED, ("under seed 0 the scale settles 4 times lower",))
+
+
+def test_lowest_scales_that_vary_between_processes_are_exchanged_like_settled_ones() -> None:
+    base = _side(*[1024] * 5, lowest=(1024, 512, 1024, 512, 1024))
+    five = _judge(base, _side(*[1024] * 5, lowest=(64, 32, 64, 32, 64)))
+    assert (five.verdict, five.reasons) == (Verdict.REGRESSED, ("the lowest scale is 16 times lower (49, before 776)",))
+    one = _judge(base, _side(*[1024] * 5, lowest=(1024, 512, 1024, 512, 4)))
+    assert (one.verdict, one.reasons) == (Verdict.UNCHANGED, ())
+    three = _judge(_side(1024, 1024, 1024, lowest=(1024, 512, 512)), _side(1024, 1024, 1024, lowest=(64, 32, 64)))
+    assert (three.verdict, three.reasons) == (
+        Verdict.INCONCLUSIVE,
+        (
+            "the lowest scale is 13 times lower (51, before 645), but it varies between processes and they are too few "
+            "to tell",
+        ),
+    )
+
+
+def test_a_lowest_scale_that_rose_is_never_undecided() -> None:
+    found = _judge(_side(1024, 1024, lowest=(4, 8)), _side(1024, 1024, lowest=(512, 1024)))
+    assert (found.verdict, found.reasons) == (Verdict.UNCHANGED, ())
+
+
 # --- how often it skips ---------------------------------------------------------------------------------------------
 
 
@@ -253,6 +310,66 @@ def test_more_skips_than_the_probing_of_a_larger_scale_explains_are_regressed(
         assert found.reasons == (
             shares.get(interval, "11.0% of the steps after calibration are skipped, more than 10.0%"),
         )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "reasons"),
+    [
+        (5, 300, Verdict.REGRESSED, ("30.0% of the steps after calibration are skipped, more than 1.0%",)),
+        (
+            11,
+            300,
+            Verdict.REGRESSED,
+            ("30.0% of the steps after calibration are skipped, before 1.1%: more than 1.0% more",),
+        ),
+        (11, 21, Verdict.UNCHANGED, ()),
+        # 33 against 11 of a thousand each: P(33 or more of 44) = 0.0006. 22 against 11: P(22 or more of 33) = 0.04.
+        (
+            11,
+            33,
+            Verdict.REGRESSED,
+            ("3.3% of the steps after calibration are skipped, before 1.1%: more than 1.0% more",),
+        ),
+        (11, 22, Verdict.UNCHANGED, ()),
+        (300, 11, Verdict.UNCHANGED, ()),
+        # As much more, and of so many no surprise: P(311 or more of 611) = 0.34.
+        (300, 311, Verdict.UNCHANGED, ()),
+        (300, 300, Verdict.UNCHANGED, ()),
+    ],
+)
+def test_a_base_that_skips_already_is_no_licence_to_skip_more(
+    before: int, after: int, verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    found = _judge(_side(1024, skips=before, calibration=0), _side(1024, skips=after, calibration=0))
+    assert (found.verdict, found.reasons) == (verdict, reasons)
+
+
+def test_more_skips_of_processes_that_vary_are_judged_by_exchanging_them() -> None:
+    def judged(before: Sequence[int], after: Sequence[int]) -> tuple[Verdict, tuple[str, ...]]:
+        sides = (_side(*[1024] * len(side), skips=side, calibration=0) for side in (before, after))
+        found = _judge(*sides)
+        return found.verdict, found.reasons
+
+    more = "10.4% of the steps after calibration are skipped, before 3.4%: more than 1.0% more"
+    assert judged((10, 60, 20, 50, 30), (100, 110, 90, 120, 100)) == (Verdict.REGRESSED, (more,))
+    # A burst in one process is none in the others, however many skips it has.
+    burst = "8.0% of the steps after calibration are skipped, before 3.4%: more than 1.0% more"
+    few = ", but it varies between processes and they are too few to tell"
+    assert judged((10, 60, 20, 50, 30), (10, 60, 20, 50, 260)) == (Verdict.INCONCLUSIVE, (burst + few,))
+    three = "10.0% of the steps after calibration are skipped, before 3.0%: more than 1.0% more"
+    assert judged((10, 60, 20), (100, 110, 90)) == (Verdict.INCONCLUSIVE, (three + few,))
+    assert judged((10, 60, 20, 50, 30), (60, 10, 20, 30, 50)) == (Verdict.UNCHANGED, ())
+
+
+def test_both_alarms_of_one_scale_are_one_finding_with_both_reasons() -> None:
+    found = _judge(_side(1024, skips=5, calibration=0), _side(64, skips=300, calibration=0))
+    assert (found.verdict, found.reasons) == (
+        Verdict.REGRESSED,
+        (
+            "under seed 0 the scale settles 16 times lower",
+            "30.0% of the steps after calibration are skipped, more than 1.0%",
+        ),
+    )
 
 
 def test_skips_while_the_scale_is_calibrated_do_not_count() -> None:

@@ -103,7 +103,10 @@ def test_what_was_disturbed_is_named_and_is_no_alarm() -> None:
         trials[place] = replace(trials[place], cautions=(Caution("cpu_throttled", "more quota"),))
     found = _only(trials)
     assert found.alarms == ()
-    assert found.reasons == ("cpu_throttled in 6 of 10 trials",)
+    assert found.reasons == (
+        "cpu_throttled in 6 of 10 trials",
+        "only 2 against 2 processes are undisturbed, and 3 on each side are needed",
+    )
 
 
 def test_a_cell_without_numbers_says_why() -> None:

@@ -19,7 +19,9 @@ from suite.judge.stats import (
     Q,
     adjust,
     compare,
+    compare_blocks,
     minimum_detectable,
+    more_helps,
     runs_to_decide,
 )
 
@@ -426,3 +428,64 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         assert result.high90 is not None
         held += result.low90 <= 0.02 <= result.high90
     assert 254 <= held <= 284
+
+
+# --- blocks that were run in turn -----------------------------------------------------------------------------------
+
+
+TOGETHER = [-0.02, 0.01, 0.0, 0.02, -0.01]
+OWN = [0.001, -0.001, 0.0005, -0.0005, 0.0]
+
+
+def test_blocks_that_share_a_state_are_pairs_and_the_choice_is_paid_for() -> None:
+    after = [0.03 + one + other for one, other in zip(TOGETHER, OWN, strict=True)]
+    chosen, pairs = compare_blocks(TOGETHER, after, LIMIT), compare(TOGETHER, after, LIMIT, paired=True)
+    assert chosen.paired
+    assert _p(chosen)[0] == pytest.approx(1.4 * _p(pairs)[0])
+    assert chosen.difference == pairs.difference
+    assert (chosen.low or 0.0) < (pairs.low or 0.0)
+
+
+def test_blocks_that_share_nothing_are_two_samples() -> None:
+    after = [0.03 + value for value in (0.01, -0.02, 0.02, -0.01, 0.0)]  # correlation −0.5
+    chosen, apart = compare_blocks(TOGETHER, after, LIMIT), compare(TOGETHER, after, LIMIT)
+    assert not chosen.paired
+    assert _p(chosen)[0] == pytest.approx(1.4 * _p(apart)[0])
+    assert chosen.freedom == apart.freedom
+
+
+def test_blocks_without_any_spread_or_too_few_of_them_are_no_pairs() -> None:
+    assert not compare_blocks([0.0] * 5, OWN, LIMIT).paired
+    assert compare_blocks([0.0, 0.1], [0.0, 0.1], LIMIT).p is None
+
+
+def test_what_could_be_seen_and_the_runs_needed_know_of_the_price() -> None:
+    after = [0.012 + value for value in (0.01, -0.02, 0.02, -0.01, 0.0)]
+    chosen, apart = compare_blocks(TOGETHER, after, LIMIT), compare(TOGETHER, after, LIMIT)
+    assert minimum_detectable(chosen, ALPHA, LIMIT) > minimum_detectable(apart, ALPHA, LIMIT)
+    assert (runs_to_decide(chosen, ALPHA, LIMIT) or 0) > (runs_to_decide(apart, ALPHA, LIMIT) or 0)
+
+
+@pytest.mark.parametrize("state", [0.0, 0.01])
+def test_choosing_by_the_data_alarms_no_more_often_than_its_level(state: float) -> None:
+    """Equal sides, 2 % of noise: 1 % may be called slower, and 98 % of the intervals hold 0."""
+    random, alarms, held, draws = np.random.default_rng(11), 0, 0, 1500
+    for _ in range(draws):
+        shared = random.normal(0.0, state, 5)
+        base, candidate = shared + random.normal(0.0, 0.02, 5), shared + random.normal(0.0, 0.02, 5)
+        found = compare_blocks(base.tolist(), candidate.tolist(), LIMIT)
+        alarms += _p(found)[0] <= ALPHA and found.difference >= LIMIT
+        held += (found.low or 0.0) <= 0.0 <= (found.high or 0.0)
+    assert alarms / draws <= 0.014
+    assert held / draws >= 0.97
+
+
+# --- more processes of the candidate --------------------------------------------------------------------------------
+
+
+def test_more_processes_of_the_candidate_help_where_the_base_has_many() -> None:
+    assert more_helps(_spread(20, 0.01), _spread(5, 0.01), 1)
+    assert more_helps(_spread(5, 0.001), _spread(5, 0.02), 1)  # the candidate's noise is what hides it
+    assert not more_helps(_spread(5, 0.01), _spread(5, 0.01), 1)
+    assert not more_helps(_spread(5, 0.02), _spread(5, 0.001), 1)
+    assert not more_helps([0.0] * 5, [0.0] * 5, 1)

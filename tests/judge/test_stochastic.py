@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from suite.columns import TRIAL_COLUMNS
 from suite.judge.cells import Cell, Sides
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict
+from suite.judge.samples import HOST_MEMORY, STEP_TIME
 from suite.judge.stats import Levels
-from suite.judge.stochastic import HOST_MEMORY, STEP_TIME, judge_family
+from suite.judge.stochastic import judge_family
 
 STEADY = (0.1000, 0.1001, 0.0999, 0.10005, 0.09995)
 """Five processes that agree within 0.1 %."""
@@ -42,6 +43,7 @@ def _side(values: Sequence[float], column: str = "step_seconds_median", **column
         "cautions": ["[]"] * len(values),
         "workload_sha256": ["w"] * len(values),
         "operators": [None] * len(values),
+        "sm_clock_mhz_lowest": [None] * len(values),
     } | {name: list(given) for name, given in columns.items()}
     return pd.DataFrame({name: pd.Series(rows, dtype=TRIAL_COLUMNS[name]) for name, rows in made.items()})
 
@@ -193,7 +195,8 @@ def test_without_a_common_seed_nothing_is_compared() -> None:
 @pytest.mark.parametrize(
     ("base", "candidate", "disturbed", "helps"),
     [
-        (NOISY, NOISY, 0, True),
+        (NOISY * 3, NOISY, 0, True),
+        (NOISY, NOISY, 0, False),  # the base's part of the noise stays, and the error rates are divided
         (STEADY, STEADY[:2], 0, True),  # two of the candidate, which a top-up adds to
         (STEADY[:2], STEADY, 0, False),  # of the base it adds nothing
         (STEADY, _scaled(STEADY, 3.0), 3, True),
@@ -307,11 +310,49 @@ def test_a_verdict_that_rests_on_a_disturbed_trial_is_inconclusive() -> None:
     hidden = _judge(
         (_side(STEADY), _side([0.1, 0.1001, 0.2, 0.1, 0.1], cautions=["[]", "[]", THROTTLED[1], "[]", "[]"]))
     )
-    assert (hidden.verdict, hidden.reasons) == (Verdict.INCONCLUSIVE, ("clock_throttled in 1 of 10 trials",))
+    assert (hidden.verdict, hidden.reasons) == (
+        Verdict.INCONCLUSIVE,
+        ("clock_throttled in 1 of 10 trials", "without them it is unchanged, +0.0%"),
+    )
     assert (hidden.runs_to_decide, hidden.operators) == (None, ())
     few = [THROTTLED[1]] * 3 + ["[]"] * 2
     slower = _judge((_side(STEADY), _side(_scaled(STEADY, 1.1), cautions=few)))
-    assert (slower.verdict, slower.reasons) == (Verdict.INCONCLUSIVE, ("clock_throttled in 3 of 10 trials",))
+    assert (slower.verdict, slower.reasons) == (
+        Verdict.INCONCLUSIVE,
+        (
+            "clock_throttled in 3 of 10 trials",
+            "only 5 against 2 processes are undisturbed, and 3 on each side are needed",
+        ),
+    )
+    # Nothing could have been called anything, so no change is said to have been in sight.
+    assert slower.minimum_detectable is None
+
+
+def test_what_could_have_been_seen_is_what_both_views_would_have_seen() -> None:
+    """Of three undisturbed processes a side less can be seen than of five."""
+    quiet = _judge((_side(UNSTEADY), _side(UNSTEADY)))
+    of_three = _judge((_side(UNSTEADY[:3]), _side(UNSTEADY[:3])))
+    mixed = [THROTTLED[1]] * 2
+    both = _judge((_side(UNSTEADY, cautions=["[]"] * 3 + mixed), _side(UNSTEADY, cautions=["[]"] * 3 + mixed)))
+    assert both.minimum_detectable == of_three.minimum_detectable
+    assert (of_three.minimum_detectable or 0.0) > (quiet.minimum_detectable or 0.0)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "unchanged"), (1.1, "regressed"), (0.9, "improved")])
+def test_at_another_clock_nothing_is_said_of_the_code(factor: float, verdict: str) -> None:
+    base = _side(STEADY, sm_clock_mhz_lowest=[1980.0] * 5)
+    other = _judge((base, _side(_scaled(STEADY, factor), sm_clock_mhz_lowest=[1200.0] * 5)))
+    assert (other.verdict, other.minimum_detectable) == (Verdict.INCONCLUSIVE, None)
+    assert other.reasons == ("the GPU's clock was 1980 MHz and is 1200 MHz; lock it alike on both sides",)
+    # One low sample in one process, and a clock that is 1 % lower, are the clock's own play.
+    same = _side(_scaled(STEADY, factor), sm_clock_mhz_lowest=[1960.0, 1965.0, 400.0, 1960.0, 1975.0])
+    assert _judge((base, same)).verdict == verdict
+
+
+def test_of_sides_that_ran_in_turn_a_lower_clock_is_the_codes_own_doing() -> None:
+    base = _side(STEADY, sm_clock_mhz_lowest=[1980.0] * 5)
+    slower = _side(_scaled(STEADY, 1.1), sm_clock_mhz_lowest=[1200.0] * 5)
+    assert _judge((base, slower), paired=True).verdict == Verdict.REGRESSED
 
 
 def test_where_neither_view_decides_it_is_for_want_of_processes_and_more_would_help() -> None:
@@ -333,7 +374,11 @@ def test_a_pair_of_blocks_is_left_out_where_either_side_was_disturbed() -> None:
 def test_cautions_of_both_sides_are_counted_by_their_code() -> None:
     base = _side(STEADY, cautions=[_cautions("clock_throttled", "cpu_steal")] * 5)
     candidate = _side(STEADY, cautions=[_cautions("clock_throttled")] * 5)
-    assert _judge((base, candidate)).reasons == ("clock_throttled in 10 of 10 trials", "cpu_steal in 5 of 10 trials")
+    assert _judge((base, candidate)).reasons == (
+        "clock_throttled in 10 of 10 trials",
+        "cpu_steal in 5 of 10 trials",
+        "only 0 against 0 processes are undisturbed, and 3 on each side are needed",
+    )
 
 
 def test_too_few_processes_are_the_reason_that_is_given_first() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from suite.errors import DamagedResults, UnwritableResults
 from suite.judge.findings import Finding, Verdict, Verdicts
-from suite.judge.verdict_file import document, read_verdicts, write_refusal, write_verdicts
+from suite.judge.verdict_file import document, read_refusal, read_verdicts, write_refusal, write_verdicts
 
 VERDICTS = Verdicts(
     base_run="run-0",
@@ -48,8 +48,10 @@ def test_a_run_that_could_not_be_judged_says_so_in_the_place_of_what_was_said_be
         "findings": [],
     }
     assert read_verdicts(tmp_path, "run-1") is None
+    assert read_refusal(tmp_path, "run-1") == "no baseline 'main' is approved."
     write_verdicts(tmp_path, VERDICTS)
     assert read_verdicts(tmp_path, "run-1") == VERDICTS
+    assert read_refusal(tmp_path, "run-1") is None
 
 
 def test_every_field_is_described_beside_the_reports(tmp_path: Path) -> None:
@@ -59,8 +61,9 @@ def test_every_field_is_described_beside_the_reports(tmp_path: Path) -> None:
     assert [name for name in data if f"`{name}`" not in described] == []
 
 
-def test_a_run_that_was_not_judged_has_none(tmp_path: Path) -> None:
+def test_a_run_that_no_gate_has_looked_at_was_neither_judged_nor_refused(tmp_path: Path) -> None:
     assert read_verdicts(tmp_path, "run-1") is None
+    assert read_refusal(tmp_path, "run-1") is None
 
 
 def _refused(reports: Path, text: str) -> str:

@@ -59,8 +59,8 @@ def same_against_same(conditions: Conditions) -> Iterator[Measurement]:
 
     Target: a slow-down of 3 % would be seen with five processes a side (the design's list, 10 and 11).
     """
+    from suite.judge.samples import STEP_TIME
     from suite.judge.stats import ALPHA, compare, minimum_detectable
-    from suite.judge.stochastic import STEP_TIME
 
     machine = machine_of(conditions)
     name = "gpt" if "gpt" in usable()[0] else "lstm"

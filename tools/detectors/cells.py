@@ -33,7 +33,7 @@ PROCESSES = (1, 2, 3, 5, 10)
 USUAL = 5
 OTHER_GATE_NOISES = ("ar-0.8", "spikes", "sticky", REAL)
 """How the level wanders from one process to the next, in the order they ran."""
-QUIET_ONLY = ("iid-0.3", "iid-3", "ar-0.8", "sticky-1", "drift")
+QUIET_ONLY = ("iid-0.3", "iid-3", "ar-0.8", "sticky-1", "sticky-spikes", "drift")
 """History noises in which only false alarms are counted."""
 HISTORY_NOISES = (*(name for name in NOISES if name != HIERARCHICAL), REAL)
 CLEAN = "iid-1"

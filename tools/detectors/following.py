@@ -6,9 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from suite.judge.changes import FEWEST_AFTER, FEWEST_BEFORE, adjusted, change_points, drift, worth_a_run
+from suite.judge.anchored import adjusted
+from suite.judge.changes import change_points
+from suite.judge.drift import drift
+from suite.judge.last_night import worth_a_run
 from suite.judge.levels import standing
-from suite.judge.stochastic import STEP_TIME
+from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE
+from suite.judge.samples import STEP_TIME
 from tools.detectors import Nights, Values
 from tools.detectors.changes import CHANGE_NIGHT
 

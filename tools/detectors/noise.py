@@ -100,6 +100,12 @@ NOISES = {
         Noise("spikes", "1 %, and one in twenty 3–15 % slower", spiky(0.01)),
         Noise("sticky", "machine 3 % slower for about 20 in a row, own 0.5 %", independent(0.005), sticky()),
         Noise("sticky-1", "machine 3 % slower for about 20 in a row, own 1 %", independent(0.01), sticky()),
+        Noise(
+            "sticky-spikes",
+            "machine 3 % slower for about 20 in a row, own 0.5 % and one in twenty 3–15 % slower",
+            spiky(0.005),
+            sticky(),
+        ),
         Noise("drift", "machine 0.05 % slower every night, own 1 %", independent(0.01), drifting(0.0005)),
         Noise("processes", "hierarchical: processes 0.6 %, steps 1.2 % with AR(1) 0.6 and spikes", independent(0.006)),
     )

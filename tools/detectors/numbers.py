@@ -10,7 +10,7 @@ from suite.judge.stats import FEWEST
 from tools.detectors import Call
 from tools.detectors.acceptance import acceptance
 from tools.detectors.cells import HIERARCHICAL, USUAL, cells, title_of
-from tools.detectors.ours import GATES, PAIRED, WATCHES
+from tools.detectors.ours import GATES, WATCHES, WELCH
 from tools.detectors.programme import SEED, Results
 from tools.detectors.surroundings import Surroundings
 from tools.detectors.tally import Share
@@ -63,8 +63,8 @@ def _gates(results: Results) -> Iterator[dict[str, object]]:
             continue
         for gate in GATES:
             tally = results.gate(cell, gate.name)
-            # Pairs matter where neighbours have something in common; elsewhere one number of processes will do.
-            if not tally.calls or (gate is PAIRED and cell.noise == HIERARCHICAL and cell.processes != USUAL):
+            # Of the others one number of processes will do.
+            if not tally.calls or (gate is not WELCH and cell.noise == HIERARCHICAL and cell.processes != USUAL):
                 continue
             yield {
                 "detector": gate.name,

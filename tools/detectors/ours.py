@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from suite.judge.changes import adjusted, change_points
+from suite.judge.anchored import adjusted
+from suite.judge.changes import change_points
 from suite.judge.findings import Verdict
-from suite.judge.stats import Levels, adjust, compare
-from suite.judge.stochastic import STEP_TIME, decide
-from tools.detectors import Call, Gate, Kind, Nights, Ruling, Sides, Watch
+from suite.judge.samples import STEP_TIME
+from suite.judge.stats import Levels, compare, compare_blocks
+from suite.judge.stochastic import decide
+from tools.detectors import Call, Gate, Kind, Nights, Ruling, Sides, Values, Watch
 from tools.detectors.following import Follower
 
 __all__ = [
@@ -16,13 +20,18 @@ __all__ = [
     "FOLLOWED",
     "FOLLOWED_ANCHORED",
     "GATES",
-    "PAIRED",
+    "IN_TURN",
+    "IN_TURN_OF_MANY",
+    "MANY",
     "PLAIN",
     "WATCHES",
     "WELCH",
+    "WELCH_OF_MANY",
     "rule_on",
 ]
 
+MANY = 20
+"""Cells of a usual run."""
 _CALLS = {
     Verdict.REGRESSED: Call.SLOWER,
     Verdict.IMPROVED: Call.FASTER,
@@ -31,16 +40,28 @@ _CALLS = {
 }
 
 
-def rule_on(sides: Sides, *, paired: bool) -> Ruling:
-    """What the gate says of one cell that is the whole family: logarithms of the processes' medians."""
-    base, candidate = (np.log(np.median(side, axis=1)).tolist() for side in (sides.base, sides.candidate))
-    result = compare(base, candidate, STEP_TIME.limit, paired=paired)
-    if result.p is None:
-        return Ruling(_CALLS[decide(result, STEP_TIME.limit, None, Levels())[0]])
-    verdict, _ = decide(result, STEP_TIME.limit, adjust([result.p])[0], Levels())
+def rule_on(sides: Sides, *, in_turn: bool, family: int = 1) -> Ruling:
+    """What the gate says of one cell among so many: of the medians of the steps, and of their means beside them."""
+    median, ruling = _verdict(np.median(sides.base, axis=1), np.median(sides.candidate, axis=1), in_turn, family)
+    mean, other = _verdict(sides.base.mean(axis=1), sides.candidate.mean(axis=1), in_turn, family)
+    if mean is not median and mean in (Verdict.REGRESSED, Verdict.IMPROVED):
+        return replace(ruling, call=other.call)
+    # A mean that may have grown is named beside an unchanged median.
+    grown = float(np.mean(np.log(sides.candidate.mean(axis=1)) - np.log(sides.base.mean(axis=1)))) >= STEP_TIME.limit
+    if median is Verdict.UNCHANGED and mean is Verdict.INCONCLUSIVE and grown:
+        return replace(ruling, call=Call.NOTHING)
+    return ruling
+
+
+def _verdict(before: Values, after: Values, in_turn: bool, family: int) -> tuple[Verdict, Ruling]:
+    base, candidate = (np.log(side).tolist() for side in (before, after))
+    result = (compare_blocks if in_turn else compare)(base, candidate, STEP_TIME.limit)
+    # The worst case of Benjamini and Hochberg's correction: no other cell of the family changed.
+    adjusted_p = None if result.p is None else min(1.0, family * result.p)
+    verdict, _ = decide(result, STEP_TIME.limit, adjusted_p, Levels())
     intervals = ((result.low90, result.high90), (result.low, result.high))
     known = [(low, high) for low, high in intervals if low is not None and high is not None]
-    return Ruling(_CALLS[verdict], *known)
+    return verdict, Ruling(_CALLS[verdict], *known)
 
 
 def _alone(nights: Nights) -> list[float]:
@@ -60,14 +81,28 @@ WELCH = Gate(
     "Welch on processes, p ≤ 0.01 and ≥ 2 %; equivalence at ±2 %",
     Kind.OURS,
     "suite.judge.stochastic.decide",
-    judge=lambda sides, rng: rule_on(sides, paired=False),
+    judge=lambda sides, rng: rule_on(sides, in_turn=False),
 )
-PAIRED = Gate(
-    "ampmark, paired",
-    "the same on pairs of neighbouring processes",
+IN_TURN = Gate(
+    "ampmark, in turn",
+    "the same of neighbouring processes: as pairs where they go together",
+    Kind.OURS,
+    "suite.judge.stats.compare_blocks",
+    judge=lambda sides, rng: rule_on(sides, in_turn=True),
+)
+WELCH_OF_MANY = Gate(
+    f"ampmark, one of {MANY} cells",
+    "Welch, corrected for a family of which no other cell changed",
     Kind.OURS,
     "suite.judge.stochastic.decide",
-    judge=lambda sides, rng: rule_on(sides, paired=True),
+    judge=lambda sides, rng: rule_on(sides, in_turn=False, family=MANY),
+)
+IN_TURN_OF_MANY = Gate(
+    f"ampmark, in turn, one of {MANY} cells",
+    "the same of neighbouring processes",
+    Kind.OURS,
+    "suite.judge.stats.compare_blocks",
+    judge=lambda sides, rng: rule_on(sides, in_turn=True, family=MANY),
 )
 PLAIN = Watch(
     "ampmark",
@@ -81,7 +116,7 @@ ANCHORED = Watch(
     "ampmark, with anchor",
     "the same after regression on the same night's anchor",
     Kind.OURS,
-    "suite.judge.changes.adjusted",
+    "suite.judge.anchored.adjusted",
     portion=0.25,
     judge=lambda nights, rng: _shown(_beside_anchor(nights)),
 )
@@ -97,8 +132,7 @@ FOLLOWED_ANCHORED = Watch(
     "the same on what the anchor does not explain: what `ampmark history` calls regressed",
     Kind.OURS,
     "suite.judge.changes.confirmed",
-    portion=0.5,
     judge=Follower(anchored=True).judge,
 )
-GATES = (WELCH, PAIRED)
+GATES = (WELCH, IN_TURN, WELCH_OF_MANY, IN_TURN_OF_MANY)
 WATCHES = (PLAIN, ANCHORED, FOLLOWED, FOLLOWED_ANCHORED)
