@@ -8,7 +8,7 @@ chance below the undivided level, it decides at any level.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb, prod
 
@@ -72,6 +72,10 @@ def permute(seeds: Mapping[int, Pair]) -> Permuted:
     """The test on the mean over seeds of the differences; every seed has values on both sides."""
     pairs = [(np.asarray(before, dtype=float), np.asarray(after, dtype=float)) for before, after in seeds.values()]
     found = sum(float(after.mean() - before.mean()) for before, after in pairs)
+    if found < 0:
+        # The same ways are drawn of both orders: who swaps the sides must get the mirrored answer.
+        mirrored = permute({seed: (after, before) for seed, (before, after) in seeds.items()})
+        return replace(mirrored, difference=-mirrored.difference)
     ways = prod(comb(len(before) + len(after), len(after)) for before, after in pairs)
     others = _all(pairs) if ways <= PERMUTATIONS else _drawn(pairs)
     near = 1e-9 * max(1.0, abs(found))

@@ -57,3 +57,10 @@ def test_many_processes_are_drawn_alike_every_time_and_close_to_the_exact_answer
     assert found.p == pytest.approx(stats.ttest_ind(after, before).pvalue, abs=0.03)
     far = permute({0: (before, [value + 1000 for value in after])})
     assert far.p == pytest.approx(2 / 10000)
+
+
+def test_swapped_sides_are_mirrored_also_where_not_every_way_is_tried() -> None:
+    """Eight against eight can be divided in 12,870 ways; this pair stands at the level itself."""
+    few, many = [0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 3, 4, 4, 3, 4]
+    there, back = permute({0: (few, many)}), permute({0: (many, few)})
+    assert (there.p, there.difference) == (back.p, -back.difference)
