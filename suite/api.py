@@ -187,18 +187,25 @@ def _judge(candidate: Run, home: Home, baseline: str, *, topping_up: bool = Fals
 
 
 def report(
-    candidate: Run, *, home: Home | None = None, baseline: str | None = None, refusal: str | None = None
+    candidate: Run,
+    *,
+    home: Home | None = None,
+    baseline: str | None = None,
+    refusal: str | None = None,
+    inline: bool = False,
 ) -> Path:
-    """Write `reports/<run>/index.html` and `summary.md`; returns the path of the page.
+    """Write `reports/<run>/index.html`, `summary.md` and `junit.xml`; returns the path of the page.
 
     It shows the verdicts that `gate` left in `verdict.json`. A run without any is judged first, and where it cannot be
     the page says why; where a `baseline` is named, the run is judged against that one in any case. `refusal` is why a
-    gate could not judge it just now: the page then says that, and nothing is judged.
+    gate could not judge it just now: the page then says that, and nothing is judged. With `inline` the page holds its
+    script, so that it can be sent as one file.
 
     Raises:
         NoBaseline, Incomparable: the named one is not approved, or only for another machine or other software.
         UsageError: the run was cut short, or is the named baseline itself.
     """
+    from suite.interchange.junit import junit_of
     from suite.judge.verdict_file import read_verdicts
     from suite.report import render
 
@@ -211,7 +218,8 @@ def report(
             verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
     except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
-    return render(candidate, verdicts, home.reports / candidate.info.run, notice)
+    beside = {"junit.xml": junit_of(candidate, verdicts)}
+    return render(candidate, verdicts, home.reports, notice, inline=inline, beside=beside)
 
 
 def check_writable(home: Home) -> None:

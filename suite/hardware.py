@@ -26,8 +26,8 @@ def newest_of_each_machine(home: Home) -> list[Run]:
     return [store.load_run(home.results / "runs" / info.run) for info in newest.values()]
 
 
-def report_hardware(runs: Sequence[Run], home: Home, prices: Path | None = None) -> Path:
-    """Write `reports/hardware/index.html`; returns its path.
+def report_hardware(runs: Sequence[Run], home: Home, prices: Path | None = None, *, inline: bool = False) -> Path:
+    """Write `reports/hardware/index.html`; returns its path. With `inline` it is one file, script and all.
 
     Raises:
         UsageError: the price file cannot be used, or two of the runs are of one device.
@@ -44,4 +44,4 @@ def report_hardware(runs: Sequence[Run], home: Home, prices: Path | None = None)
         raise UsageError(f"several of these runs are of {twice[0]}; give one of each machine.")
     known = None if prices is None else read_prices(prices)
     sheet = hardware_sheet(runs, offers(runs, known), known)
-    return write_sheet(sheet, home.reports / "hardware" / "index.html")
+    return write_sheet(sheet, home.reports, "hardware/index.html", inline=inline)

@@ -49,7 +49,9 @@ __all__ = [
     "list_runs",
     "load_records",
     "load_run",
+    "read_info",
     "reopen_run",
+    "run_folders",
 ]
 
 
@@ -126,10 +128,8 @@ class RunWriter:
         trials, steps = _frames(self.records, self.info.run)
         write_parquet(trials, self.folder / "trials.parquet")
         write_parquet(steps, self.folder / "steps.parquet")
-        sealed = encode(self.info) | {
-            "sealed_at": _now(),
-            "files": {name: sha256(self.folder / name) for name in _SEALED_FILES},
-        }
+        digests = {name: sha256(self.folder / name) for name in _SEALED_FILES}
+        sealed = encode(self.info) | {"sealed_at": _now(), "files": digests}
         write_atomically(self.folder / "run.json", json.dumps(sealed, indent=1).encode())
         self._release()
         return load_run(self.folder)
@@ -161,7 +161,7 @@ def create_run(results: Path, plan: Plan, environment: Environment, command: str
 
 def reopen_run(folder: Path) -> RunWriter:
     """Go on with an interrupted run; its finished trials are kept."""
-    info = _read_info(folder)
+    info = read_info(folder)
     records = _read_journal(folder, info.plan)
     if info.sealed_at is None:
         drop_unfinished_line(folder / "trials.jsonl")
@@ -176,7 +176,7 @@ def load_run(folder: Path) -> Run:
         DamagedResults: a file is unreadable or is not what was sealed.
         NewerSchema: written by a newer ampmark.
     """
-    info = _read_info(folder)
+    info = read_info(folder)
     if info.sealed_at is None:
         return Run(folder, info, *_frames(_read_journal(folder, info.plan), info.run))
     for name in _SEALED_FILES:
@@ -207,12 +207,12 @@ def load_records(folder: Path) -> tuple[RunInfo, list[TrialRecord]]:
 
 def list_runs(results: Path) -> list[RunInfo]:
     """Every run under a results folder, oldest first; a copy of one, which would count as one more, is damage."""
-    folders = sorted(path.parent for path in (results / "runs").glob("*/run.json"))
-    runs = [_read_info(folder) for folder in folders]
-    for folder, info in zip(folders, runs, strict=True):
-        if folder.name != info.run:
-            raise DamagedResults(f"{folder} holds run {info.run} under another name; remove the copy.")
-    return runs
+    return [read_info(folder, copies=False) for folder in run_folders(results)]
+
+
+def run_folders(results: Path) -> list[Path]:
+    """The folder of every run under a results folder, damaged ones too, oldest first."""
+    return sorted(path.parent for path in (results / "runs").glob("*/run.json"))
 
 
 def find_run(results: Path, name: str) -> Path:
@@ -223,7 +223,7 @@ def find_run(results: Path, name: str) -> Path:
     """
     if name and os.path.exists(Path(name) / "run.json"):  # unlike Path.exists, False where it is too long to be a path
         return Path(name)
-    runs = sorted(path.parent for path in (results / "runs").glob("*/run.json"))
+    runs = run_folders(results)
     if not runs:
         raise NoResults(f"no runs are stored under {results}; run `ampmark run` first, or give --home.")
     if name == "latest":
@@ -251,7 +251,8 @@ def _frame(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> pd.DataFra
     )
 
 
-def _read_info(folder: Path) -> RunInfo:
+def read_info(folder: Path, *, copies: bool = True) -> RunInfo:
+    """run.json, with errors as of `load_run`; without `copies`, one under another name than its own is damage."""
     path = folder / "run.json"
     data = read_json(path, read_text(path))
     refuse_newer(path, data)
@@ -261,6 +262,8 @@ def _read_info(folder: Path) -> RunInfo:
         raise DamagedResults(f"{path} is not a run description: {error}") from error
     if info.sealed_at is not None and set(info.files or ()) != set(_SEALED_FILES):
         raise DamagedResults(f"{path} does not seal {', '.join(_SEALED_FILES)}; restore it from a copy.")
+    if not copies and folder.name != info.run:
+        raise DamagedResults(f"{folder} holds run {info.run} under another name; remove the copy.")
     return info
 
 

@@ -86,6 +86,7 @@ def test_run_stores_shows_and_reports(profile: Path, tmp_path: Path, capsys: pyt
     run = _only_run(tmp_path)
     page = tmp_path / "reports" / run.name / "index.html"
     assert printed.rstrip().endswith(f"report: {page}")
+    assert f'href="{run.name}/index.html"' in (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert page.stat().st_size > 10_000
     assert {path.name for path in run.iterdir()} == {
         ".lock", "logs", "profile.toml", "run.json", "steps.parquet", "trials.jsonl", "trials.parquet"
@@ -266,7 +267,7 @@ def test_a_reader_that_leaves_early_changes_neither_the_exit_status_nor_what_is_
     assert ended.stderr.count("\n") == bool(error)
     written = home / "reports" / run
     if status == 0 and arguments[0] == "gate":
-        assert {path.name for path in written.iterdir()} == {"index.html", "summary.md", "verdict.json"}
+        assert {path.name for path in written.iterdir()} == {"index.html", "junit.xml", "summary.md", "verdict.json"}
 
 
 def test_a_message_that_nobody_reads_leaves_the_exit_status(home: Path) -> None:
@@ -286,7 +287,7 @@ def test_approve_then_gate_then_list(home: Path, capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert "0 regressed" in out
     folder = home / "reports" / run
-    assert {path.name for path in folder.iterdir()} == {"index.html", "summary.md", "verdict.json"}
+    assert {path.name for path in folder.iterdir()} == {"index.html", "junit.xml", "summary.md", "verdict.json"}
     verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     assert (verdict["baseline"], verdict["base_run"], verdict["candidate_run"]) == ("main", base, run)
     assert ampmark("baseline", "list", "--home", home) == 0
@@ -311,7 +312,7 @@ def test_a_slower_candidate_is_regressed_named_and_exit_status_1(
     capsys.readouterr()
     assert ampmark("gate", "--home", tmp_path) == 1
     assert "1 regressed" in capsys.readouterr().out
-    latest = sorted((tmp_path / "reports").iterdir())[-1]
+    latest = sorted((tmp_path / "reports").glob("*/verdict.json"))[-1].parent
     worst = json.loads((latest / "verdict.json").read_text(encoding="utf-8"))["findings"][0]
     assert (worst["workload"], worst["precision"], worst["metric"]) == ("tiny", "fp32", "step_seconds")
     assert 0.1 < worst["change"] < 0.5

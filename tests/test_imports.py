@@ -64,6 +64,7 @@ OUTER = {
     "suite.cli",
     "suite.execution",
     "suite.hardware",
+    "suite.overview",
     "suite.terminal",
 }
 

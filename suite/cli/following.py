@@ -58,7 +58,7 @@ def history(
 ) -> None:
     """What the stored runs say together: change points with their range of runs, drift, suspects."""
     from suite.judge.followed import accept, follow
-    from suite.judge.history import exit_status
+    from suite.judge.trends import exit_status
 
     place = Home.choose(home)
     failing = failing_on(fail_on)

@@ -1,9 +1,10 @@
-"""Options that several commands have, and how a command finds a run and prints a document."""
+"""Options that several commands have, and how a command finds a run, prints a document and leaves the index behind."""
 
 from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 
 from suite import store
 from suite.decode import nearest
-from suite.errors import UsageError
+from suite.errors import SuiteError, UsageError
 from suite.home import Home
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "failing_on",
     "load",
     "print_json",
+    "rewrite_index",
 ]
 
 HomeOption = Annotated[
@@ -57,6 +59,19 @@ def failing_on(text: str) -> frozenset[str]:
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(document, indent=1, default=str))
+
+
+def rewrite_index(home: Home) -> None:
+    """Make reports/index.html again; where that fails it is said, and the command ends as it would have."""
+    from suite.overview import write_index
+
+    try:
+        write_index(home)
+    except SuiteError as error:
+        print(f"the index was not written: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 -- a gate's answer must not depend on a list of runs
+        what = f"{type(error).__name__}: {error}"
+        print(f"the index was not written: an error in ampmark itself ({what}); please report it.", file=sys.stderr)
 
 
 def command_text(command: str, choices: Mapping[str, object]) -> str:

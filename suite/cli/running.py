@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from suite import api, store
-from suite.cli.options import HomeOption, JsonOption, command_text, print_json
+from suite.cli.options import HomeOption, JsonOption, command_text, print_json, rewrite_index
 from suite.errors import UsageError
 from suite.home import Home
 from suite.record import Outcome
@@ -112,6 +112,7 @@ def _end(finished: store.Run, place: Home, as_json: bool) -> NoReturn:
         print_json({"run": finished.info.run, "report": str(page), "trials": rows_of_frame(finished.trials)})
     else:
         print(f"\nreport: {page}")
+    rewrite_index(place)
     raise typer.Exit(4 if any(Outcome(outcome).broken for outcome in finished.trials["outcome"]) else 0)
 
 

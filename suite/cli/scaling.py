@@ -65,7 +65,7 @@ def scan_scale(
 
     made_at, stamp = _now()
     sheet = scan_sheet(scan, planned.machine.environment, made_at)
-    page = write_sheet(sheet, place.reports / f"scan-scale-{workload}-{stamp}.html")
+    page = write_sheet(sheet, place.reports, f"scan-scale-{workload}-{stamp}.html")
     if as_json:
         print_json(
             _scan_document(scan, made_at) | {"environment": encode(planned.machine.environment), "page": str(page)}
@@ -93,7 +93,7 @@ def underflow(device: DeviceOption = None, home: HomeOption = None, as_json: Jso
 
     made_at, stamp = _now()
     sheet = underflow_sheet(found, machine.environment, made_at)
-    page = write_sheet(sheet, place.reports / f"demo-underflow-{stamp}.html")
+    page = write_sheet(sheet, place.reports, f"demo-underflow-{stamp}.html")
     if as_json:
         print_json(
             _underflow_document(found, made_at) | {"environment": encode(machine.environment), "page": str(page)}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from suite.report.axes import Axis, spread, value_axis
-from suite.report.drawing import ON_TOP, Spec, axis_of, layer, room, scale
+from suite.report.drawing import ON_TOP, Spec, axis_of, layer, room, scale, zoomable
 from suite.report.text import shorten
 from suite.report.traces import Series
 
@@ -19,6 +19,8 @@ __all__ = ["loss_chart", "scale_chart", "time_chart"]
 
 WIDTH, HEIGHT = 300, 220
 """Of the plotting area in pixels, labels outside; three charts stand side by side on a wide screen."""
+RIGHT: Spec = {"value": WIDTH}
+"""Where labels stand, wherever the steps have been moved to."""
 LABEL_PIXELS = 16
 LONGEST_LABEL = 22
 
@@ -50,10 +52,10 @@ def loss_chart(series: Sequence[Series], differences: Sequence[Series] = (), ref
     chart = _line_chart(series, value_axis(values), "loss", extra=[_points(ends, CROSS, 90)], last=last)
     padding = _padding([_label(line) for line in series])
     if not differences:
-        return {**chart, "padding": padding}
+        return zoomable({**chart, "padding": padding})
     chart["encoding"]["x"]["axis"] = NO_AXIS
     below = _difference_panel(differences, f"loss − {shorten(reference, 20)}’s", last)
-    return {"vconcat": [chart, below], "spacing": 38, "bounds": "flush", "padding": padding}
+    return zoomable({"vconcat": [chart, below], "spacing": 38, "bounds": "flush", "padding": padding})
 
 
 def _difference_panel(differences: Sequence[Series], title: str, last: int) -> Spec:
@@ -69,15 +71,22 @@ def _difference_panel(differences: Sequence[Series], title: str, last: int) -> S
 
 
 def time_chart(series: Sequence[Series], unit: str) -> Spec:
-    """Step time over steps; the warm-up is faint and a ring marks the first timed step."""
+    """Step time over steps; the warm-up is faint, a ring marks the first timed step, a cross one that overflowed."""
     values = [value for line in series for _, value in line.points]
     rings = [
         {"step": step, "value": value, "colour": _colour(line)}
         for line in series
         for step, value in [point for point in line.points if point[0] >= line.first_timed][:1]
     ]
-    chart = _line_chart(series, value_axis(values), f"{unit} per step", extra=[_points(rings, "circle", 70)])
-    return {**chart, "padding": _padding([_label(line) for line in series])}
+    crosses = [
+        {"step": step, "value": value, "colour": _colour(line)}
+        for line in series
+        for step, value in line.points
+        if step in line.overflows
+    ]
+    marks = [_points(rings, "circle", 70), _points(crosses, CROSS, 18, width=1.2)]
+    chart = _line_chart(series, value_axis(values), f"{unit} per step", extra=marks)
+    return zoomable({**chart, "padding": _padding([_label(line) for line in series])})
 
 
 def scale_chart(series: Sequence[Series]) -> Spec:
@@ -96,7 +105,7 @@ def scale_chart(series: Sequence[Series]) -> Spec:
     if overflowing:
         parts.append(_overflow_strip(overflowing, last))
     names = [_label(line) for line in series]
-    return {"vconcat": parts, "spacing": 38, "bounds": "flush", "padding": _padding(names)}
+    return zoomable({"vconcat": parts, "spacing": 38, "bounds": "flush", "padding": _padding(names)})
 
 
 def _line_chart(
@@ -137,6 +146,7 @@ def _line_layers(line: Series, interpolate: str) -> list[Spec]:
             opacity=opacity,
             interpolate=interpolate,
         )
+        | {"description": shorten(line.precision, LONGEST_LABEL)}
         for points, opacity in parts
         if points
     ]
@@ -152,12 +162,20 @@ def _end_labels(series: Sequence[Series], axis: Axis, last: int, height: int) ->
             {"step": step, "value": value, "line": line.place, "colour": _colour(line)},
             {"step": _domain_end(last), "value": axis.value(place), "line": line.place, "colour": _colour(line)},
         ]
-        labels.append(rules[-1] | {"text": _label(line)})
+        labels.append({"value": axis.value(place), "colour": _colour(line), "text": _label(line)})
     colour: Spec = {"field": "colour", "type": "nominal", "scale": None}
     detail: Spec = {"field": "line", "type": "nominal"}
     return [
         layer("line", {"stroke": colour, "detail": detail}, rules, strokeWidth=0.8, opacity=0.7),
-        layer("text", {"text": {"field": "text"}, "color": colour}, labels, align="left", dx=4, limit=0),
+        layer(
+            "text",
+            {"x": RIGHT, "text": {"field": "text"}, "color": colour},
+            labels,
+            align="left",
+            dx=4,
+            limit=0,
+            clip=False,
+        ),
     ]
 
 
@@ -170,10 +188,7 @@ def _overflow_strip(series: Sequence[Series], last: int) -> Spec:
     ticks = [
         {"step": step, "row": f"{line.place}", "colour": _colour(line)} for line in series for step in line.overflows
     ]
-    names = [
-        {"step": _domain_end(last), "row": f"{line.place}", "text": shorten(line.precision, LONGEST_LABEL)}
-        for line in series
-    ]
+    names = [{"row": f"{line.place}", "text": shorten(line.precision, LONGEST_LABEL)} for line in series]
     row: Spec = {
         "field": "row",
         "type": "nominal",
@@ -187,14 +202,16 @@ def _overflow_strip(series: Sequence[Series], last: int) -> Spec:
         "encoding": {"x": _step_encoding(last), "y": row},
         "layer": [
             layer("tick", {"color": colour}, ticks, thickness=2, size=13, opacity=1),
-            layer("text", {"text": {"field": "text"}}, names, align="left", dx=4, limit=0),
+            layer("text", {"x": RIGHT, "text": {"field": "text"}}, names, align="left", dx=4, limit=0, clip=False),
         ],
     }
 
 
-def _points(values: list[Spec], shape: str, size: int) -> Spec:
+def _points(values: list[Spec], shape: str, size: int, width: float = 2) -> Spec:
     colour: Spec = {"field": "colour", "type": "nominal", "scale": None}
-    return layer("point", {"stroke": colour}, values, shape=shape, size=size, strokeWidth=2, filled=False, opacity=1)
+    return layer(
+        "point", {"stroke": colour}, values, shape=shape, size=size, strokeWidth=width, filled=False, opacity=1
+    )
 
 
 def _step_encoding(last: int) -> Spec:

@@ -1,11 +1,14 @@
 """One Vega-Lite specification into one static `<svg>`, and the pieces that every chart is built from.
 
-Drawn once, so that the page has no script and prints. Colours are CSS variables, so that one picture serves light
-and dark.
+Drawn when the page is made, so that it prints and needs no script; the specification goes with the drawing, and
+templates/charts.js makes it interactive (docs/decisions/0015). Colours are CSS variables, so that one picture serves
+light and dark.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from html import escape
@@ -16,9 +19,26 @@ from markupsafe import Markup
 from suite.report.axes import Axis
 from suite.report.text import clean
 
-__all__ = ["BAND", "INK", "ON_TOP", "Spec", "axis_of", "draw", "layer", "room", "scale"]
+__all__ = [
+    "BAND",
+    "INK",
+    "ON_TOP",
+    "VEGA_LITE",
+    "Spec",
+    "axis_of",
+    "draw",
+    "layer",
+    "room",
+    "scale",
+    "still",
+    "tooltip",
+    "zoomable",
+]
 
 Spec = dict[str, Any]
+
+VEGA_LITE = "6.4"
+"""The version that draws and that the pages' script is made of."""
 
 #: The fallback behind each variable is for an SVG taken out of the page. Values: templates/style.css.
 INK, GRID, BAND = "var(--ink, #1b1d22)", "var(--grid, #d9dce2)", "var(--band, #e4e8ee)"
@@ -46,11 +66,20 @@ CONFIG: Spec = {
 
 
 def draw(spec: Spec, description: str) -> Markup:
-    """The chart as one `<svg>` element with its description as accessible name."""
+    """The drawing, and the specification that the script makes it interactive with."""
+    # Names are text in a script element: nothing in them may end it, or begin a comment in it.
+    data = json.dumps(_whole(spec), separators=(",", ":"), allow_nan=False)
+    for letter in "<>&":
+        data = data.replace(letter, f"\\u{ord(letter):04x}")
+    embedded = Markup(f'<script type="application/json">{data}</script>')  # noqa: S704 -- escaped above
+    return still(spec, description) + embedded
+
+
+def still(spec: Spec, description: str) -> Markup:
+    """The drawing alone: one `<svg>` element with its description as accessible name."""
     import vl_convert
 
-    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": CONFIG, **spec}
-    svg: str = vl_convert.vegalite_to_svg(whole, allowed_base_urls=[])
+    svg: str = vl_convert.vegalite_to_svg(_whole(spec), vl_version=VEGA_LITE, allowed_base_urls=[])
     opening = re.match(r"<svg[^>]*?\bviewBox=\"0 0 ([0-9.]+) ([0-9.]+)\"[^>]*>", svg)
     if opening is None:
         raise ValueError("vl_convert returned something that does not begin with an <svg> element")
@@ -60,7 +89,42 @@ def draw(spec: Spec, description: str) -> Markup:
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(clean(description))}" class="chart" '
         f'viewBox="0 0 {width} {height}" style="max-width:{float(width):.0f}px">'
     )
-    return Markup(ours + svg[opening.end() :])  # noqa: S704 -- vega has escaped every text in it
+    # Vega gives roles to the marks and no names; the one picture has a name.
+    inside = svg[opening.end() :].removesuffix("</svg>")
+    drawn = f'{ours}<g aria-hidden="true">{_own_names(inside, description)}</g></svg>'
+    return Markup(drawn)  # noqa: S704 -- vega has escaped every text in it
+
+
+def _own_names(svg: str, description: str) -> str:
+    """The clip paths under names of this drawing's own: vega counts them through, in this process and in the page."""
+    found = list(dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg)))
+    whose = hashlib.sha256(description.encode(errors="replace")).hexdigest()[:8]
+    for place, name in enumerate(found):
+        svg = svg.replace(f'<clipPath id="{name}"', f'<clipPath id="c{whose}-{place}"')
+        svg = svg.replace(f'clip-path="url(#{name})"', f'clip-path="url(#c{whose}-{place})"')
+    return svg
+
+
+def _whole(spec: Spec) -> Spec:
+    return {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": CONFIG, **spec}
+
+
+def tooltip(*fields: tuple[str, str]) -> list[Spec]:
+    """What hovering over a mark shows: fields of its data and the words for them."""
+    return [{"field": field, "title": title} for field, title in fields]
+
+
+def zoomable(spec: Spec) -> Spec:
+    """The chart with steps that can be moved: dragging does, the wheel with Alt zooms, a double click resets.
+
+    Panels over one another move together. What lies beyond the panel is cut, but for marks that say `clip=False`.
+    """
+    panels = spec.get("vconcat", [spec])
+    names = [f"panel-{place}" for place in range(len(panels))]
+    for panel, name in zip(panels, names, strict=True):
+        panel["layer"][0]["name"] = name
+    select = {"type": "interval", "encodings": ["x"], "zoom": "wheel![event.altKey]", "clear": "dblclick"}
+    return {**spec, "params": [{"name": "zoom", "select": select, "bind": "scales", "views": names}]}
 
 
 def layer(mark: str, encoding: Spec, values: list[Spec] | None = None, **style: Any) -> Spec:
@@ -76,12 +140,21 @@ def room(labels: Sequence[str]) -> float:
 
 def scale(axis: Axis) -> Spec:
     """The scale of an axis, exactly as wide as computed: label places were computed from it."""
-    kind: Spec = {"type": "linear"} if axis.base is None else {"type": "log", "base": axis.base}
-    return {**kind, "domain": [axis.low, axis.high], "nice": False, "zero": False}
+    kind: Spec = {"type": "linear", "zero": False} if axis.base is None else {"type": "log", "base": axis.base}
+    return {**kind, "domain": [axis.low, axis.high], "nice": False}
 
 
 def axis_of(axis: Axis, title: str) -> Spec:
-    """Title and ticks; powers of two as such."""
-    power = "'2^' + round(log(datum.value) / LN2)"
-    labels = power if axis.base == 2.0 else "format(datum.value, '.6~g')"
-    return {"title": title, "values": list(axis.ticks), "labelExpr": labels}
+    """Title and ticks; powers of two as such, millions as `1.5M`, an exponent only where nothing else is legible."""
+    return {"title": title, "values": list(axis.ticks), "labelExpr": _tick_label(axis)}
+
+
+def _tick_label(axis: Axis) -> str:
+    """One way for all ticks of an axis, in Vega's language."""
+    if axis.base == 2.0:
+        return "'2^' + round(log(datum.value) / LN2)"
+    sizes = [abs(tick) for tick in axis.ticks if tick] or [1.0]
+    if max(sizes) >= 1e15 or min(sizes) < 1e-4:
+        return "replace(replace(format(datum.value, '.6~e'), 'e+', 'e'), 'e-', 'e−')"
+    thousands_apart = max(sizes) >= 1e6 and min(sizes) >= 1
+    return f"format(datum.value, '{'.6~s' if thousands_apart else ',.6~r'}')"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from suite.judge.findings import Finding
 from suite.report.axes import Axis, value_axis
-from suite.report.drawing import BAND, INK, Spec, axis_of, layer, room, scale
+from suite.report.drawing import BAND, INK, Spec, axis_of, layer, room, scale, tooltip
 from suite.report.signs import verdict_sign
 from suite.report.text import shorten
 
@@ -53,7 +53,14 @@ def forest_chart(findings: Sequence[Finding], delta: float) -> Spec:
             layer("rule", {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, "stroke": colour}),
             layer(
                 "point",
-                {"x": x, "y": y, "fill": colour, "stroke": colour, "shape": {"field": "shape", "scale": None}},
+                {
+                    "x": x,
+                    "y": y,
+                    "fill": colour,
+                    "stroke": colour,
+                    "shape": {"field": "shape", "scale": None},
+                    "tooltip": tooltip(("name", "cell"), ("change", "change, %"), ("low", "from"), ("high", "to")),
+                },
                 size=70,
                 opacity=1,
             ),

@@ -26,7 +26,7 @@ def gap_table(grid: Grid, findings: Sequence[Finding], notice: str | None) -> Ta
         places = grouped.setdefault((what, why), [])
         if where not in places:
             places.append(where)
-    rows = [(what, shorten(why, 400), _where(places, grid)) for (what, why), places in grouped.items()]
+    rows = [(what, numbers.spaced(shorten(why, 400)), _where(places, grid)) for (what, why), places in grouped.items()]
     return Table.of("What was not measured and why", ("What", "Why", "Where"), rows)
 
 

@@ -10,7 +10,7 @@ from suite.purchase.comparison import BreakEven, Offer, break_evens
 from suite.purchase.prices import HOURS_PER_YEAR, MachinePrice, Prices
 from suite.report import numbers
 from suite.report.axes import value_axis
-from suite.report.drawing import INK, Spec, axis_of, draw, layer, room, scale
+from suite.report.drawing import INK, Spec, axis_of, draw, layer, room, scale, tooltip
 from suite.report.sheet import Figure, Sheet
 from suite.report.tables import Table
 from suite.report.text import shorten
@@ -19,7 +19,6 @@ from suite.store import Run
 __all__ = ["hardware_sheet"]
 
 SECONDS_PER_HOUR = 3600.0
-_SPACE = "\u00a0"
 HOW_TO_PRICE = (
     "What a machine costs is not known here: `ampmark report --hardware --prices FILE` takes a TOML file with a "
     "currency and, per device, an hourly price, or a purchase price with its life, utilisation and the price of power "
@@ -77,7 +76,8 @@ def _figure(workload: str, offers: Sequence[Offer], prices: Prices | None) -> Fi
     shown = [(offer, found) for offer in ranked if (found := _worth(offer, prices)) is not None]
     what = f"samples per {prices.currency}" if prices else "samples/s"
     caption = (
-        f"{what}, with {LEVEL:.0%} intervals over fresh processes; filled: the mode recommended on that machine."
+        f"{what}, with {numbers.percent(LEVEL)} intervals over fresh processes; filled: the mode recommended on that "
+        "machine."
         if shown
         else "Nothing is ranked here; the table says why."
     )
@@ -116,7 +116,12 @@ def _chart(shown: Sequence[tuple[Offer, Estimate]], what: str) -> Spec:
             layer("rule", {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y}, color=INK),
             layer(
                 "point",
-                {"x": x, "y": y, "fill": {"field": "fill", "type": "nominal", "scale": None}},
+                {
+                    "x": x,
+                    "y": y,
+                    "fill": {"field": "fill", "type": "nominal", "scale": None},
+                    "tooltip": tooltip(("name", "machine"), ("value", what), ("low", "from"), ("high", "to")),
+                },
                 size=70,
                 color=INK,
             ),
@@ -163,12 +168,7 @@ def _row(offer: Offer, prices: Prices | None, amount: float | None) -> list[str]
 
 
 def _shown(found: Estimate | None) -> str:
-    """`1,234 [1,210, 1,260]`, on one line."""
-    if found is None:
-        return numbers.MISSING
-    if found.low is None or found.high is None:
-        return f"{numbers.number(found.value)}{_SPACE}(1{_SPACE}process)"
-    return f"{numbers.number(found.value)}{_SPACE}[{numbers.number(found.low)},{_SPACE}{numbers.number(found.high)}]"
+    return numbers.MISSING if found is None else numbers.bounded(found.value, found.low, found.high)
 
 
 def _conditions(runs: Sequence[Run], evens: Sequence[BreakEven], prices: Prices | None) -> Iterator[Table]:

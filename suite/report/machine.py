@@ -1,4 +1,4 @@
-"""The machine, the plan and the files of a run, as tables."""
+"""The machine and the plan of a run, as tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from suite.report.tables import Table
 from suite.report.text import first_of
 from suite.store import Run
 
-__all__ = ["data_table", "environment_rows", "environment_table", "plan_table"]
+__all__ = ["difference_words", "environment_rows", "environment_table", "plan_table"]
 
 _LABELS = {
     "mig": "MIG",
@@ -38,8 +38,15 @@ def environment_rows(environment: Environment) -> list[tuple[str, str]]:
     """Name and value of every field; what could not be read says so."""
     fields = encode(environment)
     variables = fields.pop("variables")
-    rows = [(_LABELS.get(name, name.replace("_", " ")), _shown(name, value)) for name, value in fields.items()]
+    rows = [(_label(name), _shown(name, value)) for name, value in fields.items()]
     return rows + [(f"variable {name}", value) for name, value in variables.items()]
+
+
+def difference_words(difference: str) -> str:
+    """`git_commit: a → b`, as the judging half says it, in the words of the table of the environment."""
+    name, _, sides = difference.partition(": ")
+    plain = {"None": "none", "True": "yes", "False": "no"}
+    return f"{_label(name)}: {' → '.join(plain.get(side, side) for side in sides.split(' → '))}"
 
 
 def plan_table(run: Run, grid: Grid) -> Table:
@@ -63,23 +70,8 @@ def plan_table(run: Run, grid: Grid) -> Table:
     return Table.of("Plan", ("What", "Value"), rows)
 
 
-def data_table(run: Run) -> Table:
-    """Where the raw numbers are: names inside the run's results folder and, once sealed, their digests."""
-    digests = run.info.files or {}
-    what = {
-        "run.json": "plan, environment, digests",
-        "trials.jsonl": "the journal: one record per finished trial",
-        "trials.parquet": f"{len(run.trials)} rows, one per trial",
-        "steps.parquet": f"{len(run.steps):,} rows, one per step",
-        "logs/": "what each trial printed",
-    }
-    unsealed = run.info.sealed_at is None
-    rows = [
-        (name, meaning, digests.get(name, numbers.MISSING))
-        for name, meaning in what.items()
-        if not (unsealed and name.endswith(".parquet"))
-    ]
-    return Table.of(f"Raw data: files of run {run.info.run}", ("File", "What", "SHA-256"), rows)
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " "))
 
 
 def _shown(name: str, value: object) -> str:

@@ -6,11 +6,14 @@ Every function takes None and gives :data:`MISSING` for it, because "no value" i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 __all__ = [
     "MISSING",
     "between",
+    "bounded",
+    "bounded_seconds",
     "by_metric",
     "change",
     "count",
@@ -29,12 +32,15 @@ __all__ = [
     "seconds",
     "share",
     "signed",
+    "spaced",
     "speed",
 ]
 
 MISSING = "–"
 _SPACE = "\u00a0"
 _MINUS = "\u2212"
+
+_SECONDS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 
 Formatter = Callable[[float | None], str]
 
@@ -61,7 +67,14 @@ def count(value: float | None) -> str:
 
 def seconds(value: float | None) -> str:
     """`12.3 ms`."""
-    return _in_units(value, (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)))
+    return _in_units(value, _SECONDS)
+
+
+def bounded_seconds(value: float, low: float | None, high: float | None) -> str:
+    """`12.3 ms [12.1, 12.5]`."""
+    unit, size = _unit_of(value, _SECONDS)
+    below, above = (None if bound is None else bound / size for bound in (low, high))
+    return bounded(value / size, below, above, f"{_SPACE}{unit}")
 
 
 def memory(value: float | None) -> str:
@@ -146,6 +159,18 @@ def speed(ratio: float | None) -> str:
     return f"{number(ratio)}× faster" if ratio > 1 else f"{number(1 / ratio)}× slower"
 
 
+def bounded(value: float, low: float | None, high: float | None, unit: str = "") -> str:
+    """`1,234 [1,210, 1,260]` on one line, `unit` right behind the number; without an interval `1,234 (1 process)`."""
+    if low is None or high is None:
+        return f"{number(value)}{unit}{_SPACE}(1{_SPACE}process)"
+    return f"{number(value)}{unit}{_SPACE}[{number(low)},{_SPACE}{number(high)}]"
+
+
+def spaced(text: str) -> str:
+    """A sentence of the results, its `5%` as `5 %`; what comes after a percent sign keeps it as it is (`%20`)."""
+    return re.sub(r"(?<=\d)%(?!\w)", f"{_SPACE}%", text)
+
+
 def between(shown: Formatter, values: Sequence[float]) -> str:
     """`12.1–12.5 ms`: the lowest and the highest, or one value where they look alike."""
     if not values:
@@ -177,11 +202,15 @@ def by_metric(metric: str) -> Formatter:
 def _in_units(value: float | None, units: Sequence[tuple[str, float]]) -> str:
     if value is None or not math.isfinite(value):
         return number(value)
-    # Zero stands in the plain unit, what is smaller than every unit in the smallest.
-    enough = value if value else 1.0
-    unit, size = next((pair for pair in units if abs(enough) >= pair[1]), units[-1])
+    unit, size = _unit_of(value, units)
     shown = count(value) if unit == "B" else number(value / size)
     return f"{shown}{_SPACE}{unit}"
+
+
+def _unit_of(value: float, units: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    # Zero stands in the plain unit, what is smaller than every unit in the smallest.
+    enough = value if value else 1.0
+    return next((pair for pair in units if abs(enough) >= pair[1]), units[-1])
 
 
 def _signed_percent(share: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from suite.judge.findings import Finding, Verdict, Verdicts
 from suite.report import numbers
 from suite.report.cell_section import cell_section
 from suite.report.cells import Grid
+from suite.report.data_files import DataFile, data_files
 from suite.report.drawing import draw
 from suite.report.forest import forest_chart
 from suite.report.gaps import gap_table
 from suite.report.headline import headline, incomplete
-from suite.report.machine import data_table, environment_table, plan_table
+from suite.report.machine import difference_words, environment_table, plan_table
 from suite.report.matrix import build_matrix
+from suite.report.recommendation_section import RecommendationSection, recommendation_section
 from suite.report.regressions import (
     HEAD,
     FindingRow,
@@ -29,6 +31,7 @@ from suite.report.regressions import (
     trust_table,
     worst_first,
 )
+from suite.report.script import NO_SCRIPT, Script, inlined, placed
 from suite.report.summary import summary_markdown
 from suite.report.tables import Table
 from suite.report.templating import templates
@@ -50,6 +53,8 @@ class Comparison:
 
     sentence: str
     warnings: tuple[str, ...]
+    differences: str
+    """What else differs between the two sides."""
     thresholds: str
     head: tuple[str, ...]
     loud: tuple[FindingRow, ...]
@@ -61,26 +66,47 @@ class Comparison:
     """How often these rules are wrong, as measured."""
 
 
-def render(run: Run, verdicts: Verdicts | None, folder: Path, notice: str | None = None) -> Path:
-    """Write `index.html` and `summary.md` into `folder`; returns the path of the page.
+def render(
+    run: Run,
+    verdicts: Verdicts | None,
+    reports: Path,
+    notice: str | None = None,
+    *,
+    inline: bool = False,
+    beside: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write `index.html` and `summary.md` into the run's folder in `reports`; returns the path of the page.
+
+    Its script lies beside all pages, or with `inline` in this one. `beside` are more files for the folder, by name.
 
     `verdicts` is None where there is nothing to compare with, and `notice` then says why in one sentence.
 
     Raises:
         UnwritableResults: the folder cannot be made or written to.
     """
-    page, summary = page_html(run, verdicts, notice), summary_markdown(run, verdicts, notice)
+    folder = reports / run.info.run
+    script = inlined() if inline else placed(reports, folder / "index.html")
+    written = {"summary.md": summary_markdown(run, verdicts, notice).encode(), **(beside or {})}
+    there = (*written, *(["verdict.json"] if (folder / "verdict.json").exists() else []))
+    page = page_html(run, verdicts, notice, script, data_files(run, reports, there))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    write_atomically(folder / "summary.md", summary.encode())
+    for name, content in written.items():
+        write_atomically(folder / name, content)
     write_atomically(folder / "index.html", page.encode())
     return folder / "index.html"
 
 
-def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) -> str:
-    """The whole page as text."""
+def page_html(
+    run: Run,
+    verdicts: Verdicts | None,
+    notice: str | None = None,
+    script: Script = NO_SCRIPT,
+    files: Sequence[DataFile] | None = None,
+) -> str:
+    """The whole page as text; without `files` the run's are named and none is linked."""
     grid, findings = Grid.of(run), worst_first(verdicts.findings) if verdicts else []
     traces = Traces(run.steps)
     template = templates().get_template("page.html.j2")
@@ -95,14 +121,24 @@ def page_html(run: Run, verdicts: Verdicts | None, notice: str | None = None) ->
         notice=notice,
         precisions=grid.precisions,
         matrix=build_matrix(grid, findings),
+        recommendation=_recommendation(run, verdicts),
         comparison=_comparison(grid, verdicts, findings) if verdicts else None,
         workloads=[workload_section(grid, traces, workload) for workload in grid.workloads],
         cells=[cell_section(cell, findings, _own_profile(run)) for cell in grid],
         gaps=gap_table(grid, findings, None if verdicts else notice or "it was not compared with a baseline"),
         environment=environment_table(run),
         plan=plan_table(run, grid),
-        data=data_table(run),
+        files=data_files(run) if files is None else files,
+        script=script,
     )
+
+
+def _recommendation(run: Run, verdicts: Verdicts | None) -> RecommendationSection:
+    if verdicts is not None:
+        return recommendation_section(run, verdicts.against_fp32)
+    from suite.judge.quality import against_fp32
+
+    return recommendation_section(run, against_fp32(run))
 
 
 def _own_profile(run: Run) -> str | None:
@@ -115,6 +151,7 @@ def _comparison(grid: Grid, verdicts: Verdicts, findings: Sequence[Finding]) -> 
     return Comparison(
         sentence=alarm_sentence(verdicts),
         warnings=tuple(map(clean, (*verdicts.warnings, *quality_sentences(verdicts)))),
+        differences=_difference_sentence(verdicts.differences),
         thresholds=thresholds(verdicts),
         head=HEAD,
         loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET], shown)),
@@ -122,6 +159,16 @@ def _comparison(grid: Grid, verdicts: Verdicts, findings: Sequence[Finding]) -> 
         forest=_forest(verdicts, findings),
         trust=trust_table(),
     )
+
+
+def _difference_sentence(differences: Sequence[str] | None) -> str:
+    """Empty where nobody looked."""
+    if differences is None:
+        return ""
+    if not differences:
+        return "Nothing known differs between the two sides' machine, software and code."
+    named = "; ".join(difference_words(difference) for difference in differences)
+    return f"Beside the measured cells, these differ between the two sides: {named}."
 
 
 def _forest(verdicts: Verdicts, findings: Sequence[Finding]) -> Markup | None:

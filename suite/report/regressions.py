@@ -29,6 +29,7 @@ __all__ = [
 
 METRICS = {
     "step_seconds": "step time",
+    "mean_step_seconds": "mean step time",
     "peak_allocated_bytes": "peak allocated memory",
     "overflow_steps": "overflowing steps",
     "peak_rss_bytes": "peak resident memory",
@@ -160,7 +161,8 @@ def _of_many(finding: Finding) -> bool:
 def _values(finding: Finding) -> str:
     if finding.base is None and finding.candidate is None:
         return numbers.MISSING
-    shown = numbers.by_metric(finding.metric)
+    mean = finding.metric == "overflow_steps" and finding.metric_class is MetricClass.COUNT
+    shown = numbers.number if mean else numbers.by_metric(finding.metric)
     return f"{shown(finding.base)} → {shown(finding.candidate)}"
 
 

@@ -89,7 +89,7 @@ def scan_chart(scan: ScaleScan, window: ScaleWindow) -> Spec:
     y_axis = {
         **axis_of(_SHARES, "share of the non-zero gradient values"),
         **ON_TOP,
-        "labelExpr": "format(datum.value, '~%')",
+        "labelExpr": "replace(format(datum.value, '~%'), '%', '\u00a0%')",
     }
     y: Spec = {"field": "share", "type": "quantitative", "scale": scale(_SHARES), "axis": y_axis}
     limit: list[Spec] = [{"share": LARGEST_FLUSHED_SHARE}]

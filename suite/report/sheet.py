@@ -1,6 +1,6 @@
 """A page about one question: a headline, figures with their numbers below them, and the conditions of the measurement.
 
-It looks like a run's report and keeps its rules: one file, no script, legible in light and dark and on paper.
+It looks like a run's report and keeps its rules: legible offline, without its script, in light and dark, on paper.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from suite.files import unwritable, write_atomically
 from suite.record import Environment
 from suite.report.machine import environment_rows
+from suite.report.script import inlined, placed
 from suite.report.tables import Table
 from suite.report.templating import templates
 
@@ -52,13 +53,15 @@ def machine_table(environment: Environment) -> Table:
     return Table.of("Machine and software", ("What", "Value"), environment_rows(environment))
 
 
-def write_sheet(sheet: Sheet, page: Path) -> Path:
-    """Write the page; returns its path.
+def write_sheet(sheet: Sheet, reports: Path, name: str, *, inline: bool = False) -> Path:
+    """Write the page to its place in `reports`; returns its path. With `inline` it holds its script.
 
     Raises:
         UnwritableResults: the folder cannot be made or written to.
     """
-    html = templates().get_template("sheet.html.j2").render(sheet=sheet)
+    page = reports / name
+    script = inlined() if inline else placed(reports, page)
+    html = templates().get_template("sheet.html.j2").render(sheet=sheet, script=script)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,13 +1,25 @@
-"""Glyph, word and tone of every outcome and verdict: colour is never the only sign."""
+"""Glyph, word and tone of every outcome, verdict and state: colour is never the only sign."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from suite.judge.findings import Verdict
+from suite.judge.trends import State
 from suite.record import Outcome
 
-__all__ = ["CAUTION", "NOT_PLANNED", "NOT_RUN", "Sign", "outcome_sign", "verdict_sign"]
+__all__ = [
+    "CAUTION",
+    "DAMAGED",
+    "NOT_JUDGED",
+    "NOT_PLANNED",
+    "NOT_RUN",
+    "UNFINISHED",
+    "Sign",
+    "outcome_sign",
+    "state_sign",
+    "verdict_sign",
+]
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,9 @@ class Sign:
 CAUTION = Sign("!", "caution", "warn")
 NOT_RUN = Sign("…", "not run", "quiet")
 NOT_PLANNED = Sign("·", "not planned", "quiet")
+NOT_JUDGED = Sign("–", "not judged", "quiet")
+UNFINISHED = Sign("…", "unfinished", "warn")
+DAMAGED = Sign("✗", "damaged", "bad")
 
 _OUTCOMES = {
     Outcome.OK: ("✓", "good"),
@@ -47,6 +62,18 @@ _VERDICTS = {
     Verdict.NOT_MEASURED: ("–", "quiet"),
 }
 
+_STATES = {
+    State.REGRESSED: ("▲", "bad"),
+    State.SUSPECT: ("?", "warn"),
+    State.DRIFTING: ("↗", "warn"),
+    State.ACKNOWLEDGED: ("✓", "info"),
+    State.FIXED: ("↓", "good"),
+    State.IMPROVED: ("▼", "good"),
+    State.WITHOUT_NUMBERS: ("∅", "bad"),
+    State.STEADY: ("=", "quiet"),
+    State.TOO_SHORT: ("…", "quiet"),
+}
+
 
 def outcome_sign(outcome: Outcome | None) -> Sign:
     """The sign of a trial's or a cell's end; None is a trial that never ran."""
@@ -60,3 +87,9 @@ def verdict_sign(verdict: Verdict) -> Sign:
     """The sign of a finding."""
     glyph, tone = _VERDICTS[verdict]
     return Sign(glyph, verdict.value, tone)
+
+
+def state_sign(state: State) -> Sign:
+    """The sign of a series."""
+    glyph, tone = _STATES[state]
+    return Sign(glyph, state.value, tone)

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from suite.report.numbers import spaced
 from suite.report.text import clean, shorten
 
 __all__ = ["templates"]
@@ -22,7 +23,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["short"] = shorten
+    environment.filters |= {"short": shorten, "spaced": spaced}
     return environment
 
 

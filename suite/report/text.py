@@ -20,6 +20,9 @@ _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOUR_CODES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 
+#: Where a line may be broken; what a no-break space holds together stays so.
+_SPACES = re.compile("[^\\S\u00a0]+")
+
 LONGEST_SHOWN = 4000
 """Characters after which even a full text is cut; the whole is in the results."""
 
@@ -31,7 +34,7 @@ def clean(text: str) -> str:
 
 def shorten(text: str, most: int) -> str:
     """One line of at most `most` characters; a cut is marked with an ellipsis."""
-    line = " ".join(clean(text[:LONGEST_SHOWN]).split())
+    line = _SPACES.sub(" ", clean(text[:LONGEST_SHOWN])).strip()
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 

@@ -33,6 +33,7 @@ class Series:
     """The step a diverged trial stops at."""
     first_timed: int = 0
     overflows: tuple[int, ...] = ()
+    """Steps whose gradients overflowed in the mode's first process; of step times, where those steps are drawn."""
 
 
 class Traces:
@@ -76,7 +77,15 @@ class Traces:
         if rows:
             curve = _median([self._column(row, "seconds") for row in rows])
             cut = int(statistics.median_high([row["warmup_steps"] or 0 for row in rows]))
-            yield Series(cell.precision, place, _points(curve), len(rows), first_timed=cut)
+            drawn = dict.fromkeys(_drawn_at(step, len(curve)) for step in self._overflows(rows[0]) if step < len(curve))
+            yield Series(cell.precision, place, _points(curve), len(rows), first_timed=cut, overflows=tuple(drawn))
+
+    def timed(self, row: Row) -> list[float]:
+        """Seconds of a measured trial's steps after the warm-up; none where it was not timed."""
+        if not self._has(row) or row["step_seconds_median"] is None:
+            return []
+        steps = self._trials[row["trial"]]
+        return [float(value) for value in steps["seconds"][~steps["warmup"].astype(bool)].dropna()]
 
     def scales(self, cell: Cell, place: int) -> Iterable[Series]:
         """Loss scale and overflowing steps of the cell's first process: a median of stairs would show none of them."""
@@ -84,8 +93,7 @@ class Traces:
         if row is None:
             return
         scales = self._column(row, "scale")
-        flags = self._trials[row["trial"]]["overflowed"]
-        overflows = tuple(step for step, flag in enumerate(flags.fillna(False)) if flag)
+        overflows = self._overflows(row)
         if overflows or any(scale is not None for scale in scales):
             yield Series(cell.precision, place, _stairs(scales), overflows=overflows)
 
@@ -93,6 +101,10 @@ class Traces:
         """Values of one trial at some steps, for the tables behind the charts."""
         curve = self._column(row, column) if self._has(row) else []
         return [curve[step] if step < len(curve) else None for step in steps]
+
+    def _overflows(self, row: Row) -> tuple[int, ...]:
+        flags = self._trials[row["trial"]]["overflowed"]
+        return tuple(step for step, flag in enumerate(flags.fillna(False)) if flag)
 
     def _has(self, row: Row) -> bool:
         return row["trial"] in self._trials
@@ -117,10 +129,20 @@ def _minus(value: float | None, other: float | None) -> float | None:
 
 def _points(curve: Curve) -> tuple[Point, ...]:
     """Finite points, in groups of neighbours where there are too many steps."""
-    group = math.ceil(len(curve) / MOST_POINTS) or 1
+    group = _group(len(curve))
     starts = range(0, len(curve), group)
-    pairs = ((start + group // 2, _middle(curve[start : start + group])) for start in starts)
-    return tuple((min(step, len(curve) - 1), value) for step, value in pairs if value is not None)
+    pairs = ((_drawn_at(start, len(curve)), _middle(curve[start : start + group])) for start in starts)
+    return tuple((step, value) for step, value in pairs if value is not None)
+
+
+def _drawn_at(step: int, steps: int) -> int:
+    """Where a step of so many is drawn: in the middle of its group."""
+    group = _group(steps)
+    return min(step // group * group + group // 2, steps - 1)
+
+
+def _group(steps: int) -> int:
+    return math.ceil(steps / MOST_POINTS) or 1
 
 
 def _stairs(curve: Curve) -> tuple[Point, ...]:

@@ -1,4 +1,4 @@
-"""The section of one workload: three charts, each with the numbers behind it, and the setup that all modes share."""
+"""The section of one workload: four charts, each with the numbers behind it, and the setup that all modes share."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from suite.report import numbers
 from suite.report.cells import REFERENCE, Cell, Grid, Row, from_json
 from suite.report.charts import loss_chart, scale_chart, time_chart
 from suite.report.drawing import draw
+from suite.report.step_spread import spread_axis, spread_chart, spread_table, spreads
 from suite.report.tables import Table
 from suite.report.text import first_of, shorten
 from suite.report.traces import Series, Traces
@@ -46,7 +47,12 @@ def workload_section(grid: Grid, traces: Traces, workload: str) -> WorkloadSecti
     """Charts and tables of one workload."""
     cells = [(grid.cells[workload, p], place) for place, p in enumerate(grid.precisions) if (workload, p) in grid.cells]
     name = shorten(workload, 40)
-    figures = (_losses(cells, traces, name), _scales(cells, traces, name), _times(cells, traces, name))
+    figures = (
+        _losses(cells, traces, name),
+        _scales(cells, traces, name),
+        _times(cells, traces, name),
+        _spreads(cells, traces, name),
+    )
     return WorkloadSection(workload, figures, _setup([cell for cell, _ in cells]))
 
 
@@ -106,17 +112,38 @@ def _times(cells: Placed, traces: Traces, name: str) -> Figure:
     table = _time_table([cell for cell, _ in cells], name)
     if not series:
         return Figure("Step time", "No trial of this workload finished with step times.", table=table)
-    size, unit = _time_unit(series)
+    size, unit = _time_unit([value for line in series for _, value in line.points])
     shown = [replace(line, points=tuple((step, value / size) for step, value in line.points)) for line in series]
     words = ", ".join(f"{shorten(line.precision, 30)} {_median_words(line)}" for line in series)
     caption = "Median over the processes of each mode. Faint: warm-up, not timed; the ring is the first timed step."
+    if any(line.overflows for line in series):
+        caption += " A small cross marks a step whose gradients overflowed in the mode’s first process."
     return Figure(
         "Step time", caption, draw(time_chart(shown, unit), f"Time of each step of {name}; medians: {words}."), table
     )
 
 
-def _time_unit(series: Sequence[Series]) -> tuple[float, str]:
-    middle = statistics.median(value for line in series for _, value in line.points)
+def _spreads(cells: Placed, traces: Traces, name: str) -> Figure:
+    found = list(spreads(cells, traces))
+    title = "Step time, spread"
+    if not found:
+        return Figure(title, "No trial of this workload finished with step times.")
+    size, unit = _time_unit([each.median for each in found])
+    caption = (
+        "Box: the middle half of the timed steps of all processes together, its bar their median; line: from 5 to "
+        "95\u00a0% of them. Dots: the median of each process."
+    )
+    if any(each.emulated for each in found):
+        caption += " ≈: emulated, not ranked."
+    if spread_axis(found, size).base is not None:
+        caption += " The axis is logarithmic, for the times lie far apart: equal distances are equal ratios."
+    words = ", ".join(f"{shorten(each.precision, 30)} {numbers.seconds(each.median)}" for each in found)
+    chart = draw(spread_chart(found, size, unit), f"Spread of the step time of {name}; medians: {words}.")
+    return Figure(title, caption, chart, spread_table(found, size, unit, name))
+
+
+def _time_unit(values: Sequence[float]) -> tuple[float, str]:
+    middle = statistics.median(values)
     return next(
         ((size, unit) for size, unit in ((1.0, "s"), (1e-3, "ms")) if middle >= size),
         (1e-6, "µs"),

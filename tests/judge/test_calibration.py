@@ -78,7 +78,8 @@ def test_fewer_than_ten_processes_freeze_no_estimator() -> None:
     with pytest.raises(UsageError) as caught:
         calibrate(records.run([_process(repeat) for repeat in range(9)], "aa"), WHY)
     assert str(caught.value) == (
-        "run aa has no cell with 10 processes or 10 seeds; run one with --repeats 2 --seeds 0,1,2,… up to 9, which is enough for both."
+        "run aa has no cell with 10 processes or 10 seeds; run one with --repeats 2 --seeds 0,1,2,… up to 9, "
+        "which is enough for both."
     )
 
 

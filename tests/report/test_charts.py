@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 from literal_runs import diverged, measured, plan_of, run_of, steps_of
+from read_back import drawing, texts
 
 from suite.judge.findings import Finding, Verdict
 from suite.report.cells import Cell, Grid
@@ -15,11 +16,6 @@ from suite.report.forest import forest_chart
 from suite.report.traces import Series, Traces
 
 HOSTILE = '<script>alert(1)</script>{{7*7}}"></svg>\u202e\x00&amp;'
-
-
-def texts(svg: str) -> list[str]:
-    root = ElementTree.fromstring(svg)
-    return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def cells_of(folder: Path, *records) -> tuple[Traces, list[Cell]]:
@@ -129,6 +125,36 @@ def test_the_warm_up_is_cut_where_the_trial_cut_it(tmp_path: Path) -> None:
     assert layers[0]["mark"]["opacity"] < layers[1]["mark"]["opacity"]
 
 
+def test_a_cross_marks_every_step_that_overflowed_in_the_first_process(tmp_path: Path) -> None:
+    first, second = plan_of(("gpt",), ("fp16-dynamic",), repeats=2).trials
+    scales = (16.0,) * 10
+    records = [
+        measured(first, steps=steps_of(scales=scales, overflowed=(1, 6))),
+        measured(second, steps=steps_of(scales=scales, overflowed=(3,))),
+    ]
+    traces, (cell,) = cells_of(tmp_path, *records)
+    (line,) = traces.times(cell, 0)
+    assert line.overflows == (1, 6)
+    crosses = [part for part in time_chart([line], "s")["layer"] if part["mark"].get("shape", "").startswith("M")]
+    assert [value["step"] for part in crosses for value in part["data"]["values"]] == [1, 6]
+
+
+def test_without_an_overflow_there_is_no_cross(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("fp32",)).trials
+    traces, (cell,) = cells_of(tmp_path, measured(spec))
+    (line,) = traces.times(cell, 0)
+    assert not [part for part in time_chart([line], "s")["layer"] if part["mark"].get("shape", "").startswith("M")]
+
+
+def test_overflowing_steps_of_a_thinned_curve_are_marked_where_they_are_drawn(tmp_path: Path) -> None:
+    (spec,) = plan_of(("gpt",), ("fp16-static",)).trials
+    trace = steps_of(count=1000, scales=(16.0,) * 1000, overflowed=(0, 1, 700, 999))
+    traces, (cell,) = cells_of(tmp_path, measured(spec, steps=trace))
+    (line,) = traces.times(cell, 0)
+    assert line.overflows == (3, 703, 997)
+    assert set(line.overflows) <= {step for step, _ in line.points}
+
+
 @pytest.mark.parametrize("count", [1, 2, 8, 12])
 def test_lines_differ_by_dash_and_carry_their_names(count: int) -> None:
     lines = [Series(f"mode-{n}", n, ((0, 1.0 + n), (1, 2.0 + n))) for n in range(count)]
@@ -140,9 +166,9 @@ def test_lines_differ_by_dash_and_carry_their_names(count: int) -> None:
 
 @pytest.mark.parametrize("points", [((0, 0.0),), ((0, -1.0), (1, 1.0)), ((0, 5.0), (1, 5.0)), ((0, 1e-30), (1, 1e30))])
 def test_odd_values_still_make_a_well_formed_picture(points: tuple[tuple[int, float], ...]) -> None:
-    svg = draw(loss_chart([Series("fp32", 0, points)]), "odd")
-    assert "fp32" in texts(svg)
-    assert "NaN" not in svg
+    chart = draw(loss_chart([Series("fp32", 0, points)]), "odd")
+    assert "fp32" in texts(chart)
+    assert "NaN" not in chart
 
 
 def test_names_are_text_in_a_picture_and_nothing_else() -> None:
@@ -152,10 +178,12 @@ def test_names_are_text_in_a_picture_and_nothing_else() -> None:
         draw(scale_chart([Series(HOSTILE, 0, ((0, 1.0), (1, 2.0)), overflows=(0,))]), HOSTILE),
         draw(forest_chart([finding], 0.02), HOSTILE),
     ]
-    for svg in pictures:
+    for chart in pictures:
+        svg = drawing(chart)
         root = ElementTree.fromstring(svg)
         assert "<script" not in svg
-        assert "\u202e" not in svg
+        assert chart.count("<script") == chart.count("</script") == 1
+        assert "\u202e" not in chart
         assert any(text.startswith("<script>alert") for text in texts(svg))
         assert root.attrib["aria-label"].startswith("<script>alert(1)</script>{{7*7}}")
 

@@ -113,3 +113,34 @@ def test_the_rest() -> None:
     assert plain(numbers.rate(2345.0)) == "2,345 samples/s"
     assert numbers.signed(0.0) == "±0"
     assert numbers.signed(0.003) == "+0.0030"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (1234.0, 1210.0, 1260.0, "1,234× [1,210, 1,260]"),
+        (0.61, 0.605, 0.6149, "0.610× [0.605, 0.615]"),
+        (2.0, None, None, "2.00× (1 process)"),
+    ],
+)
+def test_an_interval_stands_beside_its_number(value: float, low: float | None, high: float | None, text: str) -> None:
+    shown = numbers.bounded(value, low, high, "×")
+    assert plain(shown) == text
+    assert " " not in shown
+
+
+def test_the_bounds_of_a_time_share_its_unit() -> None:
+    assert plain(numbers.bounded_seconds(0.0009, 0.0008, 0.0011)) == "900 µs [800, 1,100]"
+    assert plain(numbers.bounded_seconds(0.0123, None, None)) == "12.3 ms (1 process)"
+
+
+@pytest.mark.parametrize(
+    ("text", "spaced"),
+    [
+        ("slower, by 4.0% to 6.0%", "slower, by 4.0 % to 6.0 %"),
+        ("5%, and 5 % already", "5 %, and 5 % already"),
+        ("a%20b 10%z %", "a%20b 10%z %"),
+    ],
+)
+def test_a_percent_sign_stands_apart_from_its_number(text: str, spaced: str) -> None:
+    assert plain(numbers.spaced(text)) == spaced

@@ -30,6 +30,7 @@ from suite.readings import Ceiling, Hardware, HardwareState
 from suite.record import Outcome, TrialRecord
 from suite.report import render
 from suite.report.page import page_html
+from suite.report.script import inlined, placed
 from suite.store import Run
 
 HOSTILE = '<script>alert(1)</script>{{7*7}}"></svg>\u202e'
@@ -88,26 +89,51 @@ def test_a_machine_wide_shift_has_no_section_and_no_link_to_one(tmp_path: Path, 
     targets = {href.removeprefix("#") for href in page.attributes("href") if href.startswith("#")}
     assert targets <= set(page.ids)
     assert "all × all step time ▲ regressed" in page.words
-    assert f"M{why[1:]}." in page.words
+    assert f"M{why[1:]}.".replace("%", " %") in page.words
 
 
-def test_nothing_is_fetched_and_nothing_runs(compared: tuple[Run, str], read: Read) -> None:
+def test_nothing_is_fetched_and_nothing_runs_on_a_page_without_a_place(compared: tuple[Run, str], read: Read) -> None:
     page = read(compared[1])
+    assert page.scripts == []
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "iframe", "object", "embed", "img", "audio", "video", "form", "base"}
+    assert not names & {"iframe", "object", "embed", "img", "audio", "video", "form", "base"}
     loading = [*page.attributes("src"), *page.attributes("href"), *page.attributes("xlink:href")]
     assert all(value.startswith("#") or value == "data:," for value in loading)
     assert "@import" not in page.html
-    assert "url(" not in page.html
+    assert not re.search(r"url\((?!#)", page.html)
     assert not [name for _, found in page.tags for name in found if name.startswith("on")]
     without_namespaces = re.sub(r'xmlns(:\w+)?="http://www\.w3\.org/[^"]*"', "", page.html)
-    assert "http:" not in without_namespaces
-    assert "https:" not in without_namespaces
+    addresses = re.findall(r"https?:[^\"\s]*", without_namespaces)
+    # Of the specifications: a name, which nothing follows.
+    assert addresses == ["https://vega.github.io/schema/vega-lite/v6.json"] * len(page.specifications)
+    assert not any("url" in spec.get("data", {}) for spec in page.specifications)
+
+
+def test_every_chart_is_drawn_and_carries_its_specification(compared: tuple[Run, str], read: Read) -> None:
+    page = read(compared[1])
+    assert len(page.pictures) == len(page.specifications) == page.html.count("<script") == 9
+    assert all({"layer", "vconcat"} & set(spec) for spec in page.specifications)
+
+
+def test_the_only_script_is_ours_beside_the_pages_or_inside(tmp_path: Path, read: Read) -> None:
+    run = run_of(tmp_path, plan_of(), [measured(spec) for spec in plan_of().trials])
+    page = render(run, None, tmp_path / "reports")
+    html = read(page.read_text(encoding="utf-8"))
+    ((attributes, content),) = html.scripts
+    assert content == ""
+    assert attributes == {"src": placed(tmp_path / "reports", page).href, "defer": None}
+    assert (page.parent / str(attributes["src"])).resolve().parent == tmp_path / "reports"
+    assert html.attributes("src") == [attributes["src"]]
+    whole = read(render(run, None, tmp_path / "reports", inline=True).read_text(encoding="utf-8"))
+    ((attributes, content),) = whole.scripts
+    assert attributes == {"type": "module"}
+    assert content.strip() == str(inlined().source).strip()
+    assert whole.attributes("src") == []
 
 
 def test_every_picture_is_well_formed_and_described(compared: tuple[Run, str], read: Read) -> None:
     pictures = read(compared[1]).pictures
-    assert len(pictures) == 7
+    assert len(pictures) == 9
     for svg in pictures:
         root = ElementTree.fromstring(svg)
         assert root.attrib["role"] == "img"
@@ -157,6 +183,32 @@ def test_every_part_of_a_cell_is_there(compared: tuple[Run, str], read: Read) ->
         "Below: the same minus the loss of fp32 with the same seed, step by step.",
     ):
         assert part in words, part
+
+
+def test_what_else_differs_between_the_two_sides_is_said_where_somebody_looked(tmp_path: Path, read: Read) -> None:
+    base, candidate = (
+        run_of(tmp_path, plan_of(), [measured(spec) for spec in plan_of().trials], environment=environment)
+        for environment in (ENVIRONMENT, replace(ENVIRONMENT, git_commit=HOSTILE, git_dirty=True, container="docker"))
+    )
+    verdicts = compare_runs(base, candidate)
+    page = read(page_html(candidate, verdicts))
+    said = (
+        "Beside the measured cells, these differ between the two sides: git commit: 0123abc → "
+        '<script>alert(1)</script>{{7*7}}"></svg>; uncommitted changes: no → yes; container: none → docker.'
+    )
+    assert said in page.words
+    assert "<script>alert" not in page.html
+    words = read(page_html(base, compare_runs(base, base))).words
+    assert "Nothing known differs between the two sides' machine, software and code." in words
+    old = read(page_html(candidate, replace(verdicts, differences=None))).words
+    assert not re.search("these differ|Nothing known differs", old)
+
+
+def test_percent_signs_of_stored_sentences_stand_apart(tmp_path: Path, read: Read) -> None:
+    plan = plan_of(precisions=("fp32",))
+    run = run_of(tmp_path, plan, [measured(plan.trials[0], cautions=(caution(message="It took 5% or more."),))])
+    assert "5%" not in page_html(run, None)
+    assert "caution clock_throttled in 1 of 1 trial: It took 5 % or more." in read(page_html(run, None)).words
 
 
 def test_gaps_are_listed_with_their_reasons(compared: tuple[Run, str], read: Read) -> None:
@@ -263,11 +315,12 @@ def test_hostile_text_is_shown_and_never_obeyed(tmp_path: Path, read: Read) -> N
     )
     run = replace(stored, info=info, trials=stored.trials.replace({"workload": names, "precision": names}))
     page = read(page_html(run, compare_runs(run, run, Terms(baseline=HOSTILE)), HOSTILE))
-    assert "<script" not in page.html
+    assert page.scripts == []
+    assert page.html.count("<script") == page.html.count("</script") == len(page.specifications) == 3
     assert "{{7*7}}" in page.words
     assert "49" not in re.findall(r"\{\{.*?\}\}|\b49\b", page.words)
     assert "\u202e" not in page.html
-    assert page.html.count("</svg>") == len(page.pictures) == 2
+    assert page.html.count("</svg>") == len(page.pictures) == 3
     assert "<script>alert(1)</script>" in page.words
     assert page.html.count("n" * 5000) == 1  # in the command that measures it again
     for svg in page.pictures:
@@ -279,8 +332,10 @@ def test_rendering_writes_both_files_and_leaves_nothing_else(tmp_path: Path) -> 
     run = run_of(tmp_path, plan, [measured(spec) for spec in plan.trials])
     folder = tmp_path / "new" / "folder"
     path = render(run, None, folder, "none is approved")
-    assert path == folder / "index.html"
-    assert sorted(entry.name for entry in folder.iterdir()) == ["index.html", "summary.md"]
+    assert path == folder / run.info.run / "index.html"
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["index.html", "summary.md"]
+    script = Path(str(placed(folder, path).href)).name
+    assert sorted(entry.name for entry in folder.iterdir()) == sorted([run.info.run, script])
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     first = path.read_bytes()
     assert render(run, None, folder, "none is approved").read_bytes() == first

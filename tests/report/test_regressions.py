@@ -70,6 +70,33 @@ def test_a_finding_reads_like_this() -> None:
     assert (row.p_adjusted, row.processes, row.runs, row.why) == ("0.0004", "5 against 4", "–", "")
 
 
+def test_overflows_that_vary_are_shown_as_means_with_what_could_have_been_seen_and_what_would_decide() -> None:
+    varying = Finding(
+        "gpt",
+        "fp16-dynamic",
+        "overflow_steps",
+        Verdict.INCONCLUSIVE,
+        MetricClass.COUNT,
+        base=1.4,
+        candidate=2.2,
+        change=0.571,
+        minimum_detectable=2.0,
+        runs_to_decide=13,
+        processes_base=5,
+        processes_candidate=5,
+        reasons=("why",),
+    )
+    (row,) = finding_rows([varying])
+    shown = [row.values, row.change, row.minimum_detectable, row.runs, row.why]
+    assert [text.replace("\u00a0", " ") for text in shown] == [
+        "1.40 → 2.20",
+        "+57.1 % (no interval)",
+        "200 %",
+        "13",
+        "why",
+    ]
+
+
 def test_operators_that_grew_are_named_and_one_that_the_base_does_not_name_by_its_least_growth() -> None:
     operators = (
         OperatorGrowth("aten::mm", 0.04, 0.05, 4.0, 4.0),

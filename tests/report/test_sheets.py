@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 import records
-from conftest import Page
 from loss_scales import MARKOV, outcome, point, scan
+from read_back import Page, texts
 
 from suite.errors import UnwritableResults
 from suite.loss_scale.findings import judge
@@ -17,6 +16,7 @@ from suite.loss_scale.scan import ScaleScan, scale_window
 from suite.record import Outcome, TrialRecord
 from suite.report.drawing import draw
 from suite.report.scan_sheet import profile_sentences, scan_chart, scan_sheet
+from suite.report.script import inlined
 from suite.report.sheet import Sheet, write_sheet
 from suite.report.underflow_sheet import underflow_sheet
 from suite.spec import ScalerSpec
@@ -30,11 +30,7 @@ def good_scan() -> ScaleScan:
 
 
 def written(sheet: Sheet, folder: Path) -> Page:
-    return Page(write_sheet(sheet, folder / "reports" / "sheet.html").read_text(encoding="utf-8"))
-
-
-def texts(svg: str) -> list[str]:
-    return [element.text or "" for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    return Page(write_sheet(sheet, folder / "reports", "gpt/sheet.html").read_text(encoding="utf-8"))
 
 
 def test_the_page_of_a_scan_has_window_table_and_conditions(tmp_path: Path) -> None:
@@ -43,14 +39,29 @@ def test_the_page_of_a_scan_has_window_table_and_conditions(tmp_path: Path) -> N
     assert "The profile's static scale, 2^10, is inside that window; its dynamic scale starts at 2^16." in page.text
     for words in ("40 %", "50 %", "Test CPU", "torch 2.14.1", MADE_AT, "profile", "seed", "12 in float32"):
         assert words in page.text.replace("\u00a0", " "), words
-    assert "<script" not in page.html
-    assert "http://" not in page.html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_only_script_is_ours_beside_the_pages_or_inside_and_nothing_else_is_fetched(tmp_path: Path) -> None:
+    sheet = scan_sheet(good_scan(), records.environment(), MADE_AT)
+    page = written(sheet, tmp_path)
+    ((attributes, content),) = page.scripts
+    assert content == ""
+    assert set(attributes) == {"src", "defer"}
+    assert (tmp_path / "reports" / "gpt" / str(attributes["src"])).resolve().parent == tmp_path / "reports"
+    assert page.attributes("src") == [attributes["src"]]
+    assert all(link.startswith("#") or link == "data:," for link in page.attributes("href"))
+    whole = Page(write_sheet(sheet, tmp_path, "one.html", inline=True).read_text(encoding="utf-8"))
+    ((attributes, content),) = whole.scripts
+    assert attributes == {"type": "module"}
+    assert content.strip() == str(inlined().source).strip()
+    assert whole.attributes("src") == []
 
 
 def test_the_chart_shows_both_shares_the_window_and_the_profiles_scales() -> None:
     found = good_scan()
     shown = texts(draw(scan_chart(found, scale_window(found)), "scan"))
-    assert {"become zero", "become infinite", "safe", "static", "dynamic starts", "2^0", "2^24", "1%"} <= set(shown)
+    words = {"become zero", "become infinite", "safe", "static", "dynamic starts", "2^0", "2^24", "1\u00a0%"}
+    assert words <= set(shown)
 
 
 def test_without_a_window_nothing_is_shaded_and_nothing_said_of_the_profile() -> None:
@@ -77,7 +88,8 @@ def test_names_are_text_on_the_page_and_nothing_else(tmp_path: Path) -> None:
     found = good_scan()
     found = replace(found, spec=replace(found.spec, workload=HOSTILE))
     page = written(scan_sheet(found, records.environment(device_name=HOSTILE), MADE_AT), tmp_path)
-    assert "<script" not in page.html
+    assert page.html.count("<script") == len(page.scripts) + len(page.specifications) == 2
+    assert "<script>alert(1)</script>{{7*7}}" in page.words
     assert "\u202e" not in page.html
 
 

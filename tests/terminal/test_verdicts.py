@@ -9,7 +9,7 @@ import pytest
 
 from suite.judge.calibration import Calibration, CellCalibration
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, PrecisionQuality, Verdict, Verdicts
-from suite.judge.history import State, Trend
+from suite.judge.trends import State, Trend
 from suite.terminal.verdicts import print_calibration, print_trends, print_verdicts
 
 Capture = pytest.CaptureFixture[str]

@@ -1,0 +1,81 @@
+"""A page opened in a browser: all that it says, asks for and does is written down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+__all__ = ["NAMES", "Open", "Visit", "chromium", "visit"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+Scheme = Literal["light", "dark"]
+
+
+def chromium() -> str:
+    """Path of the browser; without one the tests are skipped, and where `CI` is set they fail."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        why = f"no Chromium is on the PATH; install one as {', '.join(NAMES)}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    return found
+
+
+@dataclass
+class Visit:
+    """One page in a context of its own."""
+
+    page: Page
+    path: Path
+    said: list[str] = field(default_factory=list)
+    """Warnings and errors of the console, and errors that nobody caught."""
+    requests: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+    def enliven(self) -> int:
+        """Scroll down the whole page, as a reader does, until every chart is interactive; returns how many there are."""
+        charts = self.page.locator(".picture:has(> script)").count()
+        self.page.evaluate(
+            """async () => {
+                for (const box of document.querySelectorAll(".picture:has(> script)")) {
+                    box.scrollIntoView();
+                    // What is in sight is found out at the end of a frame.
+                    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+                }
+                scrollTo(0, document.documentElement.scrollHeight);
+            }"""
+        )
+        self.page.wait_for_function("wanted => document.querySelectorAll('svg.marks').length === wanted", arg=charts)
+        return charts
+
+    def unfold(self) -> None:
+        """Open everything that is folded."""
+        self.page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
+
+
+Open = Callable[..., Visit]
+"""A page by its name, and options of its context."""
+
+
+def visit(browser: Browser, path: Path, *, width: int = 1440, scheme: Scheme = "light", **options: Any) -> Visit:
+    """Open a page; `options` are those of the context."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+    context.set_default_timeout(20_000)
+    made = Visit(context.new_page(), path)
+    made.page.on("console", lambda message: _note(made, message.type, message.text))
+    made.page.on("pageerror", lambda error: made.said.append(str(error)))
+    made.page.on("request", lambda request: made.requests.append(request.url))
+    made.page.on("dialog", lambda dialog: (made.dialogs.append(dialog.message), dialog.dismiss()))
+    made.page.goto(path.as_uri())
+    return made
+
+
+def _note(made: Visit, kind: str, text: str) -> None:
+    if kind in ("error", "warning"):
+        made.said.append(f"{kind}: {text}")
