@@ -33,7 +33,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The README's example package, installed as a user would have it, in a folder of its own."""
     (tmp_path / "my_workload.py").write_text(_block_of("python", "# my_workload.py"), encoding="utf-8")
     (tmp_path / "my_precision.py").write_text(_block_of("python", "# my_precision.py"), encoding="utf-8")
-    (tmp_path / "line.toml").write_text(_block_of("toml", "# line.toml"), encoding="utf-8")
+    for name in ("line.toml", "prices.toml"):
+        (tmp_path / name).write_text(_block_of("toml", f"# {name}"), encoding="utf-8")
     groups = [block for block in _blocks("toml") if block.startswith("# pyproject.toml")]
     points = "".join(groups).replace("# pyproject.toml of your package\n", "").replace('"', "")
     metadata = tmp_path / "my_package-1.0.dist-info"

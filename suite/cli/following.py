@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from suite import api
-from suite.cli.options import FailOption, HomeOption, JsonOption, failing_on, load, print_json
+from suite.cli.options import FailOption, HomeOption, JsonOption, failing_on, load, print_json, rewrite_index
 from suite.companions import read_note
 from suite.decode import encode
 from suite.errors import NoResults, UsageError
@@ -67,6 +67,8 @@ def history(
     if confirm:
         _measure_again(place, anchor_python, quiet=as_json)
     device, trends = follow(place.results)
+    if confirm or acknowledge is not None:
+        rewrite_index(place)
     if as_json:
         print_json({"device": device, "series": encode(trends)})
     else:
@@ -88,6 +90,7 @@ def calibrate(
     place = Home.choose(home)
     chosen = choose(load(place, run), reason)
     freeze(place.results, chosen, replace=renew)
+    rewrite_index(place)
     if as_json:
         print_json(encode(chosen))
     else:

@@ -130,6 +130,7 @@ def approve(
     chosen = load(place, run)
     approval = approve_run(place.results, chosen, name, reason)
     print(f"baseline {approval.name!r} for {approval.device} is now run {approval.run}.")
+    rewrite_index(place)
     for weakness in weaknesses(chosen):
         print(f"! {weakness}", file=sys.stderr)
 

@@ -18,7 +18,16 @@ from suite.judge.levels import FEWEST_NIGHTS, Kind, Standing, standing
 from suite.judge.nights import Night, Series
 from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE
 from suite.judge.samples import DELTA
-from suite.judge.segments import Segment, environments, kept, newly_approved, since_accepted, values_of
+from suite.judge.segments import (
+    Segment,
+    environments,
+    kept,
+    left_out,
+    newly_approved,
+    of_nights,
+    since_accepted,
+    values_of,
+)
 from suite.judge.trends import ALARMS, State, Trend
 
 __all__ = ["trend_of"]
@@ -41,7 +50,7 @@ def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta
         longest = next((nights for nights in others if len(nights) >= FEWEST_NIGHTS), ())
         before = _of_environment(series, longest, accepted, delta, ())
         if before.state is State.REGRESSED:
-            few = f"{len(newest)} nights of the newest environment are too few to say that it is gone"
+            few = f"{of_nights(len(newest))} of the newest environment cannot say that it is gone"
             trend = replace(before, reasons=(*before.reasons, few))
     return _with_gaps(trend, series)
 
@@ -49,7 +58,10 @@ def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta
 def _with_gaps(trend: Trend, series: Series) -> Trend:
     """The same with what the newest runs did not measure, so that what crashes does not stay steady."""
     if series.without_numbers:
-        gap = f"{len(series.without_numbers)} runs have no time of it, the first {series.without_numbers[0]}"
+        runs = len(series.without_numbers)
+        gap = f"{runs} runs have no time of it, the first {series.without_numbers[0]}"
+        if runs == 1:
+            gap = f"run {series.without_numbers[0]} has no time of it"
     elif series.nights and series.nights[-1].failed:
         newest = series.nights[-1]
         gap = f"{newest.failed} of {newest.failed + newest.processes} trials of run {newest.run} have no time"
@@ -74,8 +86,7 @@ def _of_environment(
     earlier: tuple[Night, ...],
 ) -> Trend:
     """What the nights of one environment say; `earlier` are those of the one before it."""
-    left_out = len(series.nights) - len(nights)
-    notes = [f"{left_out} nights of other environments are left out"] if left_out else []
+    notes = left_out(len(series.nights) - len(nights), "of other environments")
     every = nights
     nights, said = since_accepted(every, accepted)
     segment = kept(nights)
@@ -91,7 +102,7 @@ def _of_environment(
     )
     if len(segment.nights) < FEWEST_NIGHTS:
         count = len(segment.nights)
-        few = f"{count} nights since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
+        few = f"{of_nights(count)} since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
         trend = replace(trend, state=State.TOO_SHORT if said is None else State.ACKNOWLEDGED, reasons=(*reasons, few))
         return _of_few(trend, segment.nights, every[: len(every) - len(nights)] or earlier, delta)
     found = _judged(trend, segment.nights, delta)
@@ -143,7 +154,7 @@ def _judged(trend: Trend, nights: Sequence[Night], delta: float) -> Trend:
         if len(nights) - missing > FEWEST_NIGHTS:
             before = _fitted(trend, nights[:-missing], values[:-missing], delta)
             if before.state is State.REGRESSED:
-                return replace(before, reasons=(*before.reasons, f"{missing} nights since do not show it"))
+                return replace(before, reasons=(*before.reasons, f"the {of_nights(missing)} since cannot end it"))
     return found
 
 

@@ -10,7 +10,16 @@ from suite.judge.anchored import adjusted
 from suite.judge.levels import FEWEST_NIGHTS
 from suite.judge.nights import Night
 
-__all__ = ["Segment", "environments", "kept", "newly_approved", "since_accepted", "values_of"]
+__all__ = [
+    "Segment",
+    "environments",
+    "kept",
+    "left_out",
+    "newly_approved",
+    "of_nights",
+    "since_accepted",
+    "values_of",
+]
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,10 @@ def kept(nights: tuple[Night, ...]) -> Segment:
     """The nights with an anchor and without a disturbance, as long as enough of them remain."""
     anchored = tuple(night for night in nights if night.anchor is not None)
     chosen = anchored if len(anchored) >= FEWEST_NIGHTS or len(anchored) == len(nights) else nights
-    notes = [] if chosen is nights else _counted(len(nights) - len(chosen), "without an anchor")
+    notes = [] if chosen is nights else left_out(len(nights) - len(chosen), "without an anchor")
     quiet = tuple(night for night in chosen if not night.disturbed)
     if FEWEST_NIGHTS <= len(quiet) < len(chosen):
-        notes += _counted(len(chosen) - len(quiet), "with a disturbance")
+        notes += left_out(len(chosen) - len(quiet), "with a disturbance")
         chosen = quiet
     last = nights.index(chosen[-1]) if chosen else 0
     has_anchor = bool(chosen) and all(night.anchor is not None for night in chosen) and len(anchored) > 0
@@ -67,8 +76,14 @@ def newly_approved(nights: Sequence[Night], first: int, last: int) -> str | None
     return None
 
 
-def _counted(count: int, what: str) -> list[str]:
-    return [f"{count} nights {what} are left out"] if count else []
+def left_out(count: int, what: str) -> list[str]:
+    """What to say of so many nights that are not judged; nothing of none."""
+    return [f"{of_nights(count)} {what} {'is' if count == 1 else 'are'} left out"] if count else []
+
+
+def of_nights(count: int) -> str:
+    """`1 night`, `2 nights`."""
+    return f"{count} night{'s' * (count != 1)}"
 
 
 def _levelled(nights: Sequence[Night]) -> list[float]:

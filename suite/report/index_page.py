@@ -15,7 +15,7 @@ from suite.files import unwritable, write_atomically
 from suite.judge.findings import Verdict
 from suite.judge.followed import ORDER, MachineHistory
 from suite.judge.nights import Series
-from suite.judge.trends import Trend
+from suite.judge.trends import ALARMS, State, Trend
 from suite.report import numbers
 from suite.report.signs import DAMAGED, NOT_JUDGED, UNFINISHED, Sign, state_sign, verdict_sign
 from suite.report.sparkline import FLATTEST, sparkline
@@ -128,6 +128,7 @@ def index_html(index: Index) -> str:
             no_history=index.no_history,
             hardware=index.hardware,
             flattest=numbers.percent(FLATTEST / 100),
+            attention=_attention(index.histories, pages),
             machines=[(machine.label, _series_rows(machine, pages)) for machine in index.histories],
             runs=[_run_row(run) for run in index.runs],
         )
@@ -135,6 +136,8 @@ def index_html(index: Index) -> str:
 
 
 _PAGE = "index.html"
+_LOUD = (*ALARMS, State.WITHOUT_NUMBERS)
+"""What somebody should look at."""
 
 
 def _headline(index: Index) -> str:
@@ -168,6 +171,18 @@ def _counted(count: int, noun: str) -> str:
 def _date(moment: str) -> str:
     """`2026-01-02 03:04` of an ISO moment."""
     return moment[:16].replace("T", " ")
+
+
+def _attention(histories: Sequence[MachineHistory], pages: Mapping[str, str]) -> list[SeriesRow]:
+    """The series of all machines that somebody should look at, the worst first."""
+    loud = [
+        (series, trend, machine.label)
+        for machine in histories
+        for series, trend in machine.judged
+        if trend.state in _LOUD
+    ]
+    ordered = sorted(loud, key=lambda found: _badness(found[1]))
+    return [_series_row(series, trend, label, pages) for series, trend, label in ordered]
 
 
 def _series_rows(machine: MachineHistory, pages: Mapping[str, str]) -> list[SeriesRow]:

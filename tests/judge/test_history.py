@@ -61,7 +61,8 @@ def _with_nights(series: Series, **changed: dict[int, object]) -> Series:
 def test_fewer_than_eleven_nights_are_too_short(nights: int) -> None:
     trend = trend_of(_series((0.0, nights)))
     assert (trend.state, trend.nights) == (State.TOO_SHORT, nights)
-    assert trend.reasons == (f"{nights} nights since then; a change needs 8 before and 3 after it",)
+    counted = "1 night" if nights == 1 else f"{nights} nights"
+    assert trend.reasons == (f"{counted} since then; a change needs 8 before and 3 after it",)
 
 
 def test_a_series_that_did_not_move_is_steady() -> None:
@@ -203,13 +204,13 @@ def test_three_nights_at_the_old_level_do(slow: int) -> None:
 def test_a_last_night_whose_anchor_failed_does_not_end_a_regression() -> None:
     trend = trend_of(_with_nights(STANDING, anchor={29: None}))
     assert (trend.state, trend.anchored, trend.nights) == (State.REGRESSED, True, 29)
-    assert trend.reasons[0] == "1 nights without an anchor are left out"
+    assert trend.reasons[0] == "1 night without an anchor is left out"
 
 
 def test_a_disturbed_last_night_does_not_end_a_regression() -> None:
     trend = trend_of(_with_nights(STANDING, disturbed={29: True}))
     assert (trend.state, trend.nights) == (State.REGRESSED, 29)
-    assert trend.reasons[0] == "1 nights with a disturbance are left out"
+    assert trend.reasons[0] == "1 night with a disturbance is left out"
 
 
 def test_disturbed_nights_are_left_out_wherever_they_are() -> None:
@@ -328,7 +329,7 @@ def test_nights_of_an_environment_that_came_back_are_read_together() -> None:
     """f, one night of g, and f again."""
     trend = trend_of(_with_nights(_series((0.0, 20), (SLOWER, 10)), fingerprint={25: "g"}))
     assert (trend.state, trend.nights, trend.first_run) == (State.REGRESSED, 29, "run-20")
-    assert trend.reasons[0] == "1 nights of other environments are left out"
+    assert trend.reasons[0] == "1 night of other environments is left out"
 
 
 @pytest.mark.parametrize("nights", [1, 10])
@@ -337,7 +338,8 @@ def test_a_regression_stays_one_while_another_environment_has_too_few_nights(nig
     changed = _with_nights(series, fingerprint=dict.fromkeys(range(30, 30 + nights), "g"))
     trend = trend_of(changed)
     assert (trend.state, trend.nights, trend.first_run) == (State.REGRESSED, 30, "run-20")
-    assert trend.reasons[-1] == f"{nights} nights of the newest environment are too few to say that it is gone"
+    counted = "1 night" if nights == 1 else f"{nights} nights"
+    assert trend.reasons[-1] == f"{counted} of the newest environment cannot say that it is gone"
     # It can be acknowledged meanwhile, and is then no more than too short.
     assert trend_of(changed, [_accepted("run-20")]).state == State.TOO_SHORT
 
@@ -365,7 +367,8 @@ def test_a_newly_approved_baseline_is_another_program_and_no_change_of_the_serie
 def test_nights_whose_anchor_failed_are_left_out_and_undo_no_other(failed: list[int]) -> None:
     trend = trend_of(_with_nights(_series((0.0, 30), (SLOWER, 6)), anchor=dict.fromkeys(failed)))
     assert (trend.state, trend.anchored, trend.nights) == (State.REGRESSED, True, 36 - len(failed))
-    assert trend.reasons[0] == f"{len(failed)} nights without an anchor are left out"
+    left_out = "1 night without an anchor is" if len(failed) == 1 else f"{len(failed)} nights without an anchor are"
+    assert trend.reasons[0] == f"{left_out} left out"
     assert trend.commits == ("commit-29", "commit-30")
 
 

@@ -58,7 +58,7 @@ REGRESSED = (
 SLOWER = (series_of([0.010, 0.020], "bert"), trend_of(State.REGRESSED, "bert", change=1.0, nights=2))
 SHORT = (
     series_of([0.010], "resnet"),
-    trend_of(State.TOO_SHORT, "resnet", nights=1, reasons=("1 nights since then; a change needs 8 before",)),
+    trend_of(State.TOO_SHORT, "resnet", nights=1, reasons=("1 night since then; a change needs 8 before",)),
 )
 RUNS = (
     StoredRun(
@@ -110,7 +110,7 @@ def test_series_stand_worst_first_with_change_runs_and_reasons() -> None:
 def test_a_series_that_is_too_short_has_its_row_its_reason_and_its_picture(read: Read) -> None:
     html = index_html(index_of(SHORT))
     assert rows_of(html, "Series of Example GPU") == [
-        "resnet × bf16 … too short – 1 no 10.0 ms 0 % 1 nights since then; a change needs 8 before"
+        "resnet × bf16 … too short – 1 no 10.0 ms 0 % 1 night since then; a change needs 8 before"
     ]
     (picture,) = read(html).pictures
     assert "over 1 night: first 10.0\u00a0ms" in picture
@@ -118,8 +118,18 @@ def test_a_series_that_is_too_short_has_its_row_its_reason_and_its_picture(read:
 
 def test_runs_of_a_change_lead_to_their_pages_where_those_exist(read: Read) -> None:
     links = read(index_html(index_of(REGRESSED))).attributes("href")
-    assert links.count("run-2/index.html") == 2
+    # Its own row, its series, and the same among what needs attention.
+    assert links.count("run-2/index.html") == 3
     assert not [link for link in links if link.startswith("run-1")]
+
+
+def test_what_needs_attention_stands_first_whichever_machine_it_is_of(read: Read) -> None:
+    quiet, loud = index_of(STEADY), index_of(REGRESSED)
+    both = replace(quiet, histories=(*quiet.histories, *loud.histories), machines=2)
+    rows = rows_of(index_html(both), "Series of all machines that need attention")
+    assert len(rows) == 1
+    assert "▲ regressed" in rows[0]
+    assert "No series is regressed, suspect, drifting or without numbers." in read(index_html(quiet)).words
 
 
 def test_series_of_one_cell_are_told_apart_by_setup_and_seeds() -> None:
@@ -266,7 +276,7 @@ def test_nothing_is_fetched_and_nothing_runs(full: str, read: Read) -> None:
 def test_tables_and_headings_can_be_heard(full: str, read: Read) -> None:
     page = read(full)
     names = [tag for tag, _ in page.tags]
-    assert names.count("caption") == names.count("table") == 2
+    assert names.count("caption") == names.count("table") == 3
     assert all("scope" in found for tag, found in page.tags if tag == "th")
     levels = [int(tag[1]) for tag in names if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
