@@ -206,20 +206,25 @@ def report(
         UsageError: the run was cut short, or is the named baseline itself.
     """
     from suite.interchange.junit import junit_of
+    from suite.judge.calibration import calibration_for
     from suite.judge.verdict_file import read_verdicts
     from suite.report import render
 
     home = home or Home.choose()
     if baseline is not None:
         _judge(candidate, home, baseline)
-    verdicts, notice = None, refusal
+    verdicts, notice, frozen = None, refusal, None
     try:
         if refusal is None:
             verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
     except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
+    try:
+        frozen = calibration_for(home.results, candidate.info.fingerprint)
+    except ResultsError as error:
+        notice = f"{notice}; {error}" if notice and str(error) not in notice else str(error)
     beside = {"junit.xml": junit_of(candidate, verdicts)}
-    return render(candidate, verdicts, home.reports, notice, inline=inline, beside=beside)
+    return render(candidate, verdicts, home.reports, notice, inline=inline, beside=beside, calibration=frozen)
 
 
 def check_writable(home: Home) -> None:

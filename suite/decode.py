@@ -118,10 +118,17 @@ def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
         if isinstance(data, str) and data in _NON_FINITE:
             return _NON_FINITE[data]
         if isinstance(data, int | float) and not isinstance(data, bool):
-            return float(data)
+            return _as_float(data, where)
     elif isinstance(data, kind) and (kind is bool or not isinstance(data, bool)):
         return data
     raise DecodeError(f"{where}: {data!r} is not allowed; give a value of type {kind.__name__}.")
+
+
+def _as_float(data: int | float, where: str) -> float:
+    try:
+        return float(data)
+    except OverflowError as error:
+        raise DecodeError(f"{where}: the integer has too many digits; give a number below 1e308.") from error
 
 
 def _expect(data: Any, kind: type, name: str, where: str) -> None:

@@ -1,8 +1,8 @@
 """A run in which every state occurs that a page can show, and the run that it is compared with.
 
-    gpt     one precision mismatch, one unsupported, one regressed, one disturbed, one with a crashed process
-    lstm    broken in every way: out of memory, crashed, diverged, timed out; one emulated
-    resnet  one improved, one inconclusive, one failed, one unavailable, one not run, one not planned
+gpt     one precision mismatch, one unsupported, one regressed, one disturbed, one with a crashed process
+lstm    broken in every way: out of memory, crashed, diverged, timed out; one emulated
+resnet  one improved, one inconclusive, one failed, one unavailable, one not run, one not planned
 """
 
 from __future__ import annotations
@@ -146,7 +146,10 @@ def _trace(spec: TrialSpec, seconds: float, noise: random.Random) -> StepTrace:
             seconds * (3.0 - 0.2 * step if step < WARMUP else noise.uniform(0.98, 1.02)) for step in range(STEPS)
         ),
         losses=tuple(
-            1.2 + 3.1 * math.exp(-step / 18) + batches.gauss(0, 0.05) + (spec.precision != "fp32") * noise.gauss(0, 2e-3)
+            1.2
+            + 3.1 * math.exp(-step / 18)
+            + batches.gauss(0, 0.05)
+            + (spec.precision != "fp32") * noise.gauss(0, 2e-3)
             for step in range(STEPS)
         ),
         gradient_norms=tuple(math.inf if over else 1.0 for over in overflowed),

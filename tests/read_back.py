@@ -24,6 +24,10 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.ids: list[str] = []
         self.text = ""
+        self.tables: dict[str, list[list[str]]] = {}
+        """Rows of every table by its caption, the head first; a cell is its text with single spaces."""
+        self._rows: list[list[str]] = []
+        self._caption = ""
         self._scripts: list[tuple[dict[str, str | None], str]] = []
         self._open: list[str] = []
         self.feed(html)
@@ -38,6 +42,7 @@ class Page(HTMLParser):
             self.ids.append(str(found["id"]))
         if tag == "script":
             self._scripts.append((found, ""))
+        self._begin_cell(tag)
         if tag not in VOID:
             self._open.append(tag)
 
@@ -46,6 +51,8 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag, f"</{tag}> at {self.getpos()}"
+        if tag == "table":
+            self.tables[_line(self._caption)] = [[_line(cell) for cell in row] for row in self._rows]
 
     def handle_data(self, data: str) -> None:
         inside = self._open[-1] if self._open else ""
@@ -54,11 +61,28 @@ class Page(HTMLParser):
             self._scripts.append((attributes, before + data))
         if self._open and inside not in UNSEEN:
             self.text += data
+            self._put_into_cell(data)
+
+    def _begin_cell(self, tag: str) -> None:
+        if tag == "table":
+            self._rows, self._caption = [], ""
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("th", "td"):
+            self._rows[-1].append("")
+        elif tag in ("dt", "dd", "p", "li", "span") and self._rows and self._rows[-1]:
+            self._rows[-1][-1] += " "
+
+    def _put_into_cell(self, data: str) -> None:
+        if "caption" in self._open:
+            self._caption += data
+        elif ("td" in self._open or "th" in self._open) and self._rows:
+            self._rows[-1][-1] += data
 
     @property
     def words(self) -> str:
         """The text with single ordinary spaces."""
-        return " ".join(self.text.replace("\u00a0", " ").split())
+        return _line(self.text)
 
     @property
     def pictures(self) -> list[str]:
@@ -78,6 +102,10 @@ class Page(HTMLParser):
     def attributes(self, name: str) -> list[str]:
         """Values of an attribute over all tags."""
         return [str(found[name]) for _, found in self.tags if name in found]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.replace("\u00a0", " ").split())
 
 
 def drawing(chart: object) -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import records
 
 from suite.cli import main
+from suite.hardware import newest_of_each_machine
+from suite.home import Home
+from suite.judge.calibration import Calibration, CellCalibration, freeze
 from suite.record import Quality
-from suite.store import Run
+from suite.store import Run, create_run
 
 PRICES = """
 currency = "EUR"
@@ -39,18 +45,22 @@ def ampmark(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def _stored(home: Path, device: str, seconds: float) -> Run:
+def _stored(home: Path, device: str, seconds: float, profile: str = "test", **machine: Any) -> Run:
     """Five seeds of fp32 and, twice as fast, of bf16, whose qualities differ by nothing."""
     trials = [
         records.record(
-            spec=records.spec("gpt", precision, seed=seed),
+            spec=records.spec("gpt", precision, seed=seed, profile=profile),
             steps=records.trace(seconds / factor),
             quality=Quality({"accuracy": 0.75 + 0.01 * seed}, "accuracy", True, 0.5, "majority class"),
         )
         for precision, factor in (("fp32", 1.0), ("bf16", 2.0))
         for seed in range(5)
     ]
-    return records.stored(home / "results", trials, records.environment(device_name=device))
+    plan = replace(records.plan(trials), profile=profile)
+    writer = create_run(home / "results", plan, records.environment(device_name=device, **machine), "ampmark run")
+    for trial in trials:
+        writer.append(trial, log="")
+    return writer.seal()
 
 
 @pytest.fixture
@@ -60,6 +70,10 @@ def home(tmp_path: Path) -> Path:
     _stored(tmp_path, "fast", 0.02)
     (tmp_path / "prices.toml").write_text(PRICES, encoding="utf-8")
     return tmp_path
+
+
+def _runs(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "results" / "runs").iterdir())
 
 
 def _page(home: Path, capsys: Capture, *arguments: object) -> str:
@@ -78,37 +92,130 @@ def test_the_newest_run_of_each_machine_is_priced_and_the_cheapest_is_the_headli
     """bf16: 200 samples a second for 3.6 an hour, or 400 for 1 an hour: 5e-6 and 6.9e-7 a sample."""
     page = _page(home, capsys, "--prices", home / "prices.toml")
     words = _words(page)
-    assert "<h1>Cheapest to train: gpt on fast (bf16).</h1>" in page
+    assert (
+        "<h1>Cheapest to train: gpt on fast (bf16), while slow &amp; &lt;old&gt; (bf16) costs "
+        "7.20×\u00a0[7.20,\u00a07.20] as much.</h1>" in page
+    )
     assert "slow &amp; &lt;old&gt; · bf16 200 [200, 200]" in words
     assert "200,000 [200,000, 200,000] 5.00 [5.00, 5.00]" in words
     assert "1,440,000 [1,440,000, 1,440,000] 0.694 [0.694, 0.694]" in words
     # 400 × 5e-6 a second, over 8766 hours of 3600 seconds.
-    assert "fast (bf16) slow &amp; &lt;old&gt; (bf16) below 63,115 [63,115, 63,115] 8,766 to buy" in words
+    below = "below 63,115 [63,115, 63,115] to buy"
+    assert f"gpt fast (bf16) 0.694 [0.694, 0.694] 7.20× [7.20, 7.20]: slow &amp; &lt;old&gt; (bf16) {below} –" in words
+    assert f"fast (bf16) slow &amp; &lt;old&gt; (bf16) at 3.600 an hour {below} 8,766 to buy" in words
     assert "<old>" not in page
+
+
+def test_the_answer_comes_first_then_what_was_compared_and_the_terms_last(home: Path, capsys: Capture) -> None:
+    page = _page(home, capsys, "--prices", home / "prices.toml")
+    heads = re.findall(r"<(h1|h2|caption)[^>]*>(.*?)</\1>", page, re.S)
+    places = [re.sub("<[^>]+>", "", text) for kind, text in heads if kind != "h1"]
+    assert places == [
+        "The answer, by workload",
+        *["What was compared"] * 2,
+        *["Break-even prices"] * 2,
+        "gpt",
+        "gpt on each machine",
+        "What these costs contain",
+        "Conditions",
+        "Prices, as given",
+        f"What differs from slow &amp; &lt;old&gt; (run {_runs(home)[1]})",
+    ]
+
+
+def test_the_page_says_what_was_run_what_is_in_the_costs_and_how_to_make_it_again(home: Path, capsys: Capture) -> None:
+    page = _page(home, capsys, "--prices", home / "prices.toml")
+    words, (_, slow, fast) = _words(page), _runs(home)
+    assert f"fast {fast} {datetime.now(UTC):%Y-%m-%d} test gpt 4 × 12 5 0, 1, 2, 3, 4 2.14.1 – – –" in words
+    assert "An hour of fast costs 1.00 EUR (without power)." in words
+    assert "An hour of slow &amp; &lt;old&gt; costs 3.60 EUR (rent, power included)." in words
+    assert f"<code>ampmark report {slow} {fast} --hardware --prices prices.toml</code>" in page
+    assert str(home) not in page
+
+
+def test_what_differs_is_said_in_words(tmp_path: Path, capsys: Capture) -> None:
+    _stored(tmp_path, "one", 0.04)
+    _stored(tmp_path, "two", 0.04, power_limit_watts=700.0)
+    words = _words(_page(tmp_path, capsys))
+    assert "two device name: one → two" in words
+    assert "two power limit watts: none → 700.0" in words
+    assert "device_name" not in words
 
 
 def test_without_prices_the_fastest_is_the_headline_and_the_page_says_how_to_give_them(
     home: Path, capsys: Capture
 ) -> None:
     page = _page(home, capsys)
-    assert "<h1>Fastest: gpt on fast (bf16).</h1>" in page
+    said = "Fastest: gpt on fast (bf16), 2.00× [2.00, 2.00] as fast as slow &amp; &lt;old&gt; (bf16)."
+    assert said in _words(page).replace("\u00a0", " ")
     assert "`ampmark report --hardware --prices FILE`" in _words(page)
+    assert "What these numbers contain" in page
     assert "EUR" not in page
 
 
 def test_a_single_machine_is_a_page_too(home: Path, capsys: Capture) -> None:
     words = _words(_page(home, capsys, "latest", "--prices", home / "prices.toml"))
+    assert "gpt: only fast (bf16) is ranked and priced." in words
     assert "Break-even prices: no two machines are ranked and priced" in words
 
 
-def test_where_one_seed_shows_no_quality_nothing_is_recommended_and_nothing_ranked(
-    tmp_path: Path, capsys: Capture
-) -> None:
+def test_where_one_seed_shows_no_quality_the_machine_stands_in_fp32(tmp_path: Path, capsys: Capture) -> None:
     worse = Quality({"accuracy": 0.74}, "accuracy", True, 0.5, "majority class")
     trials = [*records.cell([0.1] * 3), *records.cell([0.05] * 3, precision="bf16", quality=worse)]
     records.stored(tmp_path / "results", trials)
     page = _page(tmp_path, capsys)
-    assert "<h1>No machine is ranked: no workload has a recommended mode on any.</h1>" in page
+    assert "<h1>gpt: only Test CPU (fp32) is ranked.</h1>" in page
+    assert "compared in this mode; bf16 not counted: its quality is undecided" in _words(page)
+    assert "does not qualify: its quality is undecided" in _words(page)
+
+
+def test_a_profile_that_is_too_small_is_warned_of(tmp_path: Path, capsys: Capture) -> None:
+    _stored(tmp_path, "one", 0.04, "quick")
+    _stored(tmp_path, "two", 0.04, "standard")
+    words = _words(_page(tmp_path, capsys))
+    assert "! The networks of the profile quick are far too small to rank hardware: one ran it." in words
+    assert "profile standard are" not in words
+
+
+@pytest.mark.parametrize(
+    ("stored", "chosen"),
+    [
+        ([("A", "standard"), ("B", "standard"), ("A", "smoke")], ["standard", "standard"]),
+        ([("A", "standard"), ("A", "quick"), ("B", "quick"), ("B", "smoke")], ["quick", "quick"]),
+        ([("A", "quick"), ("B", "quick"), ("A", "standard"), ("B", "standard"), ("A", "quick")], ["standard"] * 2),
+        ([("A", "mine"), ("B", "mine"), ("A", "theirs"), ("B", "theirs"), ("A", "mine")], ["mine", "mine"]),
+        (
+            [("A", "quick"), ("B", "quick"), ("C", "smoke"), ("C", "standard"), ("C", "smoke")],
+            ["quick"] * 2 + ["standard"],
+        ),
+    ],
+    ids=["smaller later", "shared", "larger", "newest of unknown size", "without the shared one"],
+)
+def test_a_later_smaller_run_does_not_stand_for_a_machine(
+    tmp_path: Path, stored: list[tuple[str, str]], chosen: list[str]
+) -> None:
+    for device, profile in stored:
+        _stored(tmp_path, device, 0.04, profile)
+    assert [run.info.plan.profile for run in newest_of_each_machine(Home(tmp_path))] == chosen
+
+
+def test_the_frozen_margins_of_the_machine_decide_what_is_recommended(tmp_path: Path, capsys: Capture) -> None:
+    """0.01 lost under each of five seeds that reach the same: too much for their own margin, not for one of 0.1."""
+    trials = [
+        records.record(
+            spec=records.spec("gpt", precision, seed=seed),
+            steps=records.trace(seconds),
+            quality=Quality({"accuracy": accuracy}, "accuracy", True, 0.5, "majority class"),
+        )
+        for precision, seconds, accuracy in (("fp32", 0.04, 0.75), ("bf16", 0.02, 0.74))
+        for seed in range(5)
+    ]
+    run = records.stored(tmp_path / "results", trials)
+    assert "only Test CPU (fp32) is ranked" in _words(_page(tmp_path, capsys))
+    setup = next(spec.setup_sha256 for spec in run.info.plan.trials if spec.precision == "fp32")
+    cell = CellCalibration("gpt", "fp32", setup, 20, quality_metric="accuracy", seeds=20, quality_margin=0.1)
+    freeze(tmp_path / "results", Calibration(run.info.fingerprint, run.info.run, "2026-01-01", "A/A", (cell,)))
+    assert "only Test CPU (bf16) is ranked" in _words(_page(tmp_path, capsys))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +232,8 @@ def test_bad_input_is_one_sentence(home: Path, capsys: Capture, arguments: tuple
 
 
 def test_two_runs_of_one_machine_are_refused(home: Path, capsys: Capture) -> None:
-    runs = sorted(path.name for path in (home / "results" / "runs").iterdir())
-    assert ampmark("report", *runs, "--hardware", "--home", home) == 2
-    assert "several of these runs are of slow & <old>; give one of each machine." in capsys.readouterr().err
+    slow, other, fast = _runs(home)
+    assert ampmark("report", slow, other, fast, "--hardware", "--home", home) == 2
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert f"runs {slow}, {other} are all of slow & <old>, and machines are told apart by the device's name" in said
+    assert "give only one of these runs." in said

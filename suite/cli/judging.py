@@ -44,7 +44,8 @@ def report(
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="Judge it again first, against this approved baseline.")] = None,
     hardware: Annotated[
-        bool, typer.Option("--hardware", help="One page of machines side by side; by default of each one's newest run.")
+        bool,
+        typer.Option("--hardware", help="One page of machines side by side; by default their newest of one profile."),
     ] = False,
     prices: Annotated[
         Path | None, typer.Option(help="With --hardware: TOML file of what the machines cost (docs/prices.toml).")

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from suite.judge.error_rates import RATIO_LEVEL
+
 __all__ = ["LEVEL", "Estimate", "estimate", "half_width", "ratio"]
 
-LEVEL = 0.95
+LEVEL = RATIO_LEVEL
 
 Values = npt.NDArray[np.float64]
 

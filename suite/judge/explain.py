@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from suite.errors import UsageError
 from suite.judge.counts import BINOMIAL
+from suite.judge.error_rates import CHANGE_INTERVAL, EQUIVALENCE_LEVEL
 from suite.judge.exact import WELCH
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.judge.permutation import ENOUGH_TO_SEPARATE, EXCHANGE
@@ -86,14 +87,15 @@ def _relative(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
         f"{_number(finding.base, finding.metric)} − 1 = {_text(finding.change, '+.2%')}"
     )
     wide, narrow = _span(finding.low, finding.high, "+.2%"), _span(finding.low90, finding.high90, "+.2%")
-    yield f"98 % interval {wide}; 90 % {narrow}"
+    yield f"{CHANGE_INTERVAL} {wide}; {100 * EQUIVALENCE_LEVEL:g} % {narrow}"
     limit = finding.limit or 0.0
     yield from _rule(finding, verdicts, f"{limit:.1%}", f"{-limit / (1 + limit):.2%}")
 
 
 def _quality(finding: Finding, verdicts: Verdicts) -> Iterator[str]:
     yield f"mean difference over {finding.processes_base} seeds = {_text(finding.change, '+.4g')} (positive is worse)"
-    yield f"90 % interval {_span(finding.low90, finding.high90, '+.4g')}; margin {_text(finding.limit, '.4g')}"
+    span = _span(finding.low90, finding.high90, "+.4g")
+    yield f"{100 * EQUIVALENCE_LEVEL:g} % interval {span}; margin {_text(finding.limit, '.4g')}"
     yield from _rule(finding, verdicts, _text(finding.limit, ".4g"), f"-{_text(finding.limit, '.4g')}")
 
 

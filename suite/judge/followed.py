@@ -8,10 +8,10 @@ from pathlib import Path
 
 from suite.decode import nearest
 from suite.errors import NoResults, UsageError
-from suite.judge.acknowledged import acknowledge, acknowledgements
+from suite.judge.acknowledged import Acknowledgement, acknowledge, acknowledgements
 from suite.judge.calibration import calibration_for
 from suite.judge.history import trend_of
-from suite.judge.nights import Series, machine_of, machines, series_of
+from suite.judge.nights import Series, by_means, machine_of, machines, series_of
 from suite.judge.trends import ALARMS, State, Trend
 from suite.spec import TrialSpec
 from suite.store import RunInfo, list_runs
@@ -107,7 +107,7 @@ def accept(results: Path, cell: str, reason: str) -> None:
         UsageError: there is no such series, there are several, nothing to accept, or no reason.
     """
     runs = _finished(results)
-    judged = _newest([pair for info in machines(runs) for pair in _judged(results, runs, info)])
+    judged = [pair for info in machines(runs) for pair in _judged(results, runs, info)]
     known = {f"{series.workload}/{series.precision}" for series, _ in judged}
     name, setup = cell.replace(" × ", "/"), ""
     if name not in known:
@@ -119,11 +119,12 @@ def accept(results: Path, cell: str, reason: str) -> None:
     if not found:
         names = [f"{name}@{series.setup_sha256[:8]}" for series, _ in of_cell]
         raise UsageError(f"there is no series {cell!r}; {nearest(cell, names)}")
-    worse = [(series, trend) for series, trend in found if trend.state in ALARMS]
+    # A series that is steady on another machine, and run since, must not hide the one that got worse.
+    worse = _newest([(series, trend) for series, trend in found if trend.state in ALARMS])
     if len(worse) > 1:
         names = [f"{name}@{series.setup_sha256[:8]}" for series, _ in worse]
         raise UsageError(f"{name} has several series that got worse; name one of {', '.join(names)}.")
-    series, trend = (worse or found)[-1]
+    series, trend = (worse or _newest(found))[-1]
     acknowledge(results, series, trend, reason)
 
 
@@ -137,7 +138,20 @@ def _judged(results: Path, runs: Sequence[RunInfo], like: RunInfo) -> list[tuple
     """Every series of the machine of this run, and what it says."""
     accepted = acknowledgements(results)
     calibration = calibration_for(results, like.fingerprint)
-    return [(series, trend_of(series, accepted)) for series in series_of(results, calibration, like, runs)]
+    return [_of_both(series, accepted) for series in series_of(results, calibration, like, runs)]
+
+
+def _of_both(series: Series, accepted: Sequence[Acknowledgement]) -> tuple[Series, Trend]:
+    """A series and what it says; or the same by the means of the steps, where only those say that it got worse."""
+    trend, means = trend_of(series, accepted), by_means(series)
+    if means is None or trend.state in ALARMS:
+        return series, trend
+    other = trend_of(means, accepted)
+    # A single night's mean is what its slowest steps made of it: only what lasts is said.
+    if other.state not in ALARMS or (other.p is None and other.state is State.SUSPECT):
+        return series, trend
+    said = f"the mean of the steps says so, their {series.estimator} is {trend.state}: only some steps got slower"
+    return means, replace(other, reasons=(*other.reasons, said))
 
 
 def _finished(results: Path) -> list[RunInfo]:

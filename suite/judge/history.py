@@ -7,6 +7,8 @@ program (measured in docs/detectors.md), so without one the strongest word is `s
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,9 +18,10 @@ from suite.judge.drift import crept, drift
 from suite.judge.last_night import noise, out_of_line, out_of_line_of_few, worth_a_run
 from suite.judge.levels import FEWEST_NIGHTS, Kind, Standing, standing
 from suite.judge.nights import Night, Series
-from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE
+from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE, MOST_BEFORE
 from suite.judge.samples import DELTA
 from suite.judge.segments import (
+    JOINED,
     Segment,
     environments,
     kept,
@@ -45,14 +48,42 @@ def trend_of(series: Series, acknowledged: Sequence[Acknowledgement] = (), delta
     }
     newest, *others = environments(series.nights) or [()]
     trend = _of_environment(series, newest, accepted, delta, next(iter(others), ()))
-    if trend.state is State.TOO_SHORT:
-        # A regression does not end because the environment is a new one, or another one for a night.
+    if trend.state not in ALARMS and trend.state is not State.ACKNOWLEDGED:
         longest = next((nights for nights in others if len(nights) >= FEWEST_NIGHTS), ())
         before = _of_environment(series, longest, accepted, delta, ())
-        if before.state is State.REGRESSED:
-            few = f"{of_nights(len(newest))} of the newest environment cannot say that it is gone"
-            trend = replace(before, reasons=(*before.reasons, few))
+        if before.state in ALARMS:
+            trend = _carried(before, longest, newest, delta) or trend
     return _with_gaps(trend, series)
+
+
+def _carried(before: Trend, old: Sequence[Night], new: Sequence[Night], delta: float) -> Trend | None:
+    """What the environment before was alarmed by, as long as the newest one does not show that it is gone; else None.
+
+    Times of two environments cannot be compared. Their distances from one anchor can, which is the same code in both:
+    it is gone once that distance is what it was before the change.
+    """
+    place = next((place for place, night in enumerate(old) if night.run == before.first_run), 0)
+    gaps = _gaps(old[:place]), _gaps(new)
+    programs = set(gaps[0]) & set(gaps[1])
+    for program in programs:
+        was, now = (gap[program] for gap in gaps)
+        if min(len(was), len(now)) >= FEWEST_AFTER:
+            grown = statistics.median(now[-MOST_BEFORE:]) - statistics.median(was[-MOST_BEFORE:])
+            if grown < math.log1p(delta):
+                return None
+            said = f"in the newest environment it is {math.expm1(grown):+.1%} beside the same anchor"
+            return replace(before, worth_a_run=False, reasons=(*before.reasons, said))
+    few = f"{of_nights(len(new))} of the newest environment cannot say that it is gone"
+    return replace(before, worth_a_run=False, reasons=(*before.reasons, few))
+
+
+def _gaps(nights: Sequence[Night]) -> dict[str, list[float]]:
+    """How far each night stands above its anchor, by the program that the anchor was."""
+    found: dict[str, list[float]] = {}
+    for night in nights:
+        if night.anchor is not None and night.anchor_run is not None and not night.disturbed:
+            found.setdefault(night.anchor_run, []).append(night.value - night.anchor)
+    return found
 
 
 def _with_gaps(trend: Trend, series: Series) -> Trend:
@@ -119,7 +150,8 @@ def _of_few(trend: Trend, nights: Sequence[Night], earlier: tuple[Night, ...], d
     one_night = noise(values_of(before.nights, anchored=before.anchored))
     if one_night is None:
         return trend
-    above = out_of_line_of_few(values_of(nights, anchored=trend.anchored), one_night, delta)
+    accepted = trend.state is State.ACKNOWLEDGED
+    above = out_of_line_of_few(values_of(nights, anchored=trend.anchored), one_night, delta, accepted=accepted)
     return trend if above is None else _out_of_line(trend, nights, above)
 
 
@@ -173,7 +205,11 @@ def _fitted(trend: Trend, nights: Sequence[Night], values: Sequence[float], delt
     if slow is not None:
         what = f"{slow.change:+.1%} [{slow.low:+.1%}, {slow.high:+.1%}] over {slow.nights} nights, in no single step"
         first, last = nights[-slow.nights].run, nights[-1].run
-        surely = trend.anchored and slow.low >= delta
+        start = len(nights) - slow.nights
+        approved = newly_approved(nights, start + JOINED + 1, len(nights)) if trend.anchored else None
+        surely = trend.anchored and slow.low >= delta and approved is None
+        if approved is not None:
+            what += f"; the anchor is another baseline's since run {approved}, so it may be the machine"
         found = replace(trend, change=slow.change, first_run=first, last_run=last, surely_drifting=surely)
         return replace(found, state=State.DRIFTING, reasons=(*trend.reasons, what))
     if now.point is None or now.kind is Kind.LEVEL:

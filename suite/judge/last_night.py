@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from suite.judge.robust import FEWEST_BEFORE, MOST_BEFORE, median, noise_of, spread
+from suite.judge.robust import FEWEST_AFTER, FEWEST_BEFORE, MOST_BEFORE, median, noise_of, spread
 
 __all__ = ["noise", "out_of_line", "out_of_line_of_few", "worth_a_run"]
 
@@ -25,19 +25,24 @@ def out_of_line(values: Sequence[float], delta: float) -> float | None:
 
     One night proves nothing, but nobody should overlook it.
     """
-    above, spread = _last_above(values)
-    return math.expm1(above) if above > max(LONE * spread, math.log1p(delta)) else None
+    above, own = _last_above(values)
+    return math.expm1(above) if above > max(LONE * own, math.log1p(delta)) else None
 
 
-def out_of_line_of_few(values: Sequence[float], one_night: float, delta: float) -> float | None:
+def out_of_line_of_few(values: Sequence[float], one_night: float, delta: float, *, accepted: bool) -> float | None:
     """The same of the last of a few nights, where the noise of `one_night` is known from earlier ones.
 
-    It is measured from the fastest of the others: of a level that has just risen they hardly show where it was.
+    Where the first of them is an `accepted` level it is measured from the fastest of the others: of a level that has
+    risen at once the others hardly show where it was. Else from the second fastest, for one fast night is no level; and
+    nights that are noisier than the earlier ones tell so themselves once they are four.
     """
-    if len(values) < 2:
+    others = np.sort(np.asarray(values[:-1], dtype=float))
+    if not len(others):
         return None
-    above = values[-1] - min(values[:-1])
-    return math.expm1(above) if above > max(LONE * math.sqrt(2.0) * one_night, math.log1p(delta)) else None
+    level = others[0] if accepted or len(others) < FEWEST_AFTER else others[1]
+    own = spread(others) if len(others) > FEWEST_AFTER and not accepted else 0.0
+    above = float(values[-1] - level)
+    return math.expm1(above) if above > max(LONE * math.sqrt(2.0) * max(one_night, own), math.log1p(delta)) else None
 
 
 def noise(values: Sequence[float]) -> float | None:
@@ -47,8 +52,8 @@ def noise(values: Sequence[float]) -> float | None:
 
 def worth_a_run(values: Sequence[float], delta: float) -> bool:
     """Whether a fresh run should be made after the last night: it may be the first of a lasting change."""
-    above, spread = _last_above(values)
-    return above > max(SUSPICIOUS * spread, math.log1p(delta) / 2.0)
+    above, own = _last_above(values)
+    return above > max(SUSPICIOUS * own, math.log1p(delta) / 2.0)
 
 
 def _last_above(values: Sequence[float]) -> tuple[float, float]:

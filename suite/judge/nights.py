@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +19,12 @@ from suite.judge.samples import ESTIMATORS
 from suite.judge.stats import FEWEST
 from suite.store import RunInfo, list_runs
 
-__all__ = ["HARDWARE", "Night", "Series", "machine_of", "machines", "series_of"]
+__all__ = ["HARDWARE", "Night", "Series", "by_means", "machine_of", "machines", "series_of"]
 
 _COLUMNS = (
     *("run", "workload", "precision", "seed", "repeat", "outcome", "deterministic", "setup_sha256", "cautions"),
     *ESTIMATORS.values(),
+    *("timed_seconds", "timed_steps"),
 )
 
 ABSENT = 3
@@ -53,6 +54,9 @@ class Night:
     """Whether the machine disturbed a trial of the cell or of its anchor, or a seed of either is missing."""
     failed: int = 0
     """Trials that were planned and have no time."""
+    mean: float | None = None
+    """Like `value`, of the mean of all timed steps; None where a process has none."""
+    anchor_mean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,8 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
             anchor_run=None if note is None or anchor is None else note.base_run,
             disturbed=_disturbed(group, work) or (anchor is not None and _disturbed(anchor.trials, work)),
             failed=max(0, trials - len(group)),
+            mean=_mean_level(group),
+            anchor_mean=None if anchor is None else _mean_level(anchor.trials),
         )
         found.append((work, night))
     return found
@@ -194,6 +200,23 @@ def _anchor_values(folder: Path, calibration: Calibration, *, cut_short: bool) -
         )
         for (workload, precision, setup), group in rows.groupby(["workload", "precision", "setup_sha256"], sort=False)
     }
+
+
+def by_means(series: Series) -> Series | None:
+    """The same series of the means of the steps, which grow where only some steps do; None where a night has none."""
+    nights = [
+        replace(night, value=night.mean, anchor=night.anchor_mean if night.anchor is not None else None)
+        for night in series.nights
+        if night.mean is not None
+    ]
+    return replace(series, estimator="mean", nights=tuple(nights)) if len(nights) == len(series.nights) else None
+
+
+def _mean_level(rows: pd.DataFrame) -> float | None:
+    means = rows["timed_seconds"] / rows["timed_steps"]
+    if means.isna().any() or not (means > 0).all():
+        return None
+    return math.fsum(math.log(float(value)) for value in means) / len(means)
 
 
 def _level(rows: pd.DataFrame, cell: Cell, calibration: Calibration) -> float:

@@ -8,7 +8,7 @@ taken from the base's own seeds (what a seed alone moves is as large as many cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -111,6 +111,8 @@ class _Pair:
     guess: float | None = None
     """What a predictor reaches that does not look at its input, turned likewise."""
     guess_name: str | None = None
+    alike: bool = False
+    """Whether the losses of every step are the same too, to the last bit, under each seed."""
 
 
 def _pair(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Pair | None:
@@ -127,7 +129,15 @@ def _pair(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Pair | None:
     guess, name = (
         (sign * float(first["quality_baseline"]), str(first["quality_baseline_name"])) if known else (None, None)
     )
-    return _Pair(str(first["quality_metric"]), before, after, sign, guess, name)
+    return _Pair(
+        str(first["quality_metric"]), before, after, sign, guess, name, _same_losses(ours, theirs, list(both.index))
+    )
+
+
+def _same_losses(ours: pd.DataFrame, theirs: pd.DataFrame, seeds: Sequence[int]) -> bool:
+    """Whether the digests of the losses are those of the other side under each of these seeds; unknown ones are not."""
+    found = [[set(side.loc[side["seed"] == seed, "losses_sha256"]) for seed in seeds] for side in (ours, theirs)]
+    return found[0] == found[1] and not any(pd.isna(digest) for digests in found[0] for digest in digests)
 
 
 def _margin(pair: _Pair, frozen: float | None) -> float | None:
@@ -220,9 +230,12 @@ def _conclusion(cell: Cell, pair: _Pair, margin: float | None, levels: Levels) -
         margin,
         len(pair.before),
     )
-    if pair.before == pair.after:
+    equal = pair.before == pair.after
+    if equal and (pair.alike or (margin is not None and len(pair.before) >= FEWEST)):
         return replace(said, conclusion="equivalent")
     seeds = f"{len(pair.before)} seed{'s' * (len(pair.before) > 1)}"
+    if equal:
+        seeds = f"the same {pair.metric} by other losses may be chance; {seeds}"
     if margin is None:
         return replace(said, reason=f"{seeds}; {SEEDS_FOR_MARGIN} give a margin, or `ampmark calibrate` does")
     if result.p is None:

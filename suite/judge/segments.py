@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import itertools
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from suite.judge.levels import FEWEST_NIGHTS
 from suite.judge.nights import Night
 
 __all__ = [
+    "JOINED",
     "Segment",
     "environments",
     "kept",
@@ -20,6 +22,9 @@ __all__ = [
     "since_accepted",
     "values_of",
 ]
+
+JOINED = 5
+"""Nights on each side from which the levels of two programs that were the anchor are joined."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,11 @@ def values_of(nights: Sequence[Night], *, anchored: bool) -> list[float]:
 
 
 def newly_approved(nights: Sequence[Night], first: int, last: int) -> str | None:
-    """The run in or beside this range with which the anchor became another program; None where it stayed the same."""
-    for place in range(max(1, first - 1), min(len(nights) - 1, last + 1) + 1):
+    """The run in or beside this range with which the anchor became another program; None where it stayed the same.
+
+    Beside are the nights from which both programs' levels are joined: what moved in them is part of neither.
+    """
+    for place in range(max(1, first - JOINED), min(len(nights) - 1, last + JOINED) + 1):
         if nights[place].anchor_run != nights[place - 1].anchor_run:
             return nights[place].run
     return None
@@ -87,9 +95,24 @@ def of_nights(count: int) -> str:
 
 
 def _levelled(nights: Sequence[Night]) -> list[float]:
-    """The anchor, each night from the mean of those with the same code: a newer baseline's is another program."""
-    values: dict[str | None, list[float]] = {}
-    for night in nights:
-        values.setdefault(night.anchor_run, []).append(night.anchor or 0.0)
-    means = {run: math.fsum(own) / len(own) for run, own in values.items()}
-    return [(night.anchor or 0.0) - means[night.anchor_run] for night in nights]
+    """The anchor as if it had been one program: a newer baseline's is joined to the one before at its first nights.
+
+    The machine moves little in so few nights. With the mean of all nights of each program taken off, what the machine
+    did while it was the anchor would be taken off as well, and be held against the code.
+    """
+    anchors = [night.anchor or 0.0 for night in nights]
+    found, offset = anchors[:1], 0.0
+    for place in range(1, len(nights)):
+        if nights[place].anchor_run != nights[place - 1].anchor_run:
+            before = _beside(nights, anchors, range(place - 1, max(-1, place - 1 - JOINED), -1))
+            after = _beside(nights, anchors, range(place, min(len(nights), place + JOINED)))
+            offset += statistics.median(before) - statistics.median(after)
+        found.append(anchors[place] + offset)
+    return found
+
+
+def _beside(nights: Sequence[Night], anchors: Sequence[float], places: Sequence[int]) -> list[float]:
+    """The anchor at these places, as long as it is the program that it is at the first of them."""
+    program = nights[places[0]].anchor_run
+    same = itertools.takewhile(lambda place: nights[place].anchor_run == program, places)
+    return [anchors[place] for place in same]

@@ -19,7 +19,7 @@ from scipy import stats
 
 from suite.judge.cells import Sides, varies
 from suite.judge.findings import Verdict
-from suite.judge.permutation import by_seed, permute
+from suite.judge.permutation import Pair, by_seed, permute
 from suite.judge.stats import FEWEST
 
 __all__ = ["judge_skips"]
@@ -37,23 +37,41 @@ def judge_skips(sides: Sides, alpha: float) -> tuple[Verdict, str] | None:
     """
     usual = _usual(sides[1])
     before, after = map(_rate, sides)
+    quiet = before <= usual
     if after <= usual:
         return None
-    said = f"{after:.1%} of the steps after calibration are skipped, "
-    if before <= usual:
-        return Verdict.REGRESSED, f"{said}more than {usual:.1%}"
-    both = set(sides[0]["seed"]) & set(sides[1]["seed"])
-    ours, theirs = (_steady(side[side["seed"].isin(both)]) for side in sides)
-    before, after = _rate(ours), _rate(theirs)
-    if after - before <= usual:
-        return None
-    said = f"{after:.1%} of the steps after calibration are skipped, before {before:.1%}: more than {usual:.1%} more"
+    said = f"{after:.1%} of the steps after calibration are skipped, more than {usual:.1%}"
+    if not quiet:
+        both = set(sides[0]["seed"]) & set(sides[1]["seed"])
+        sides = sides[0][sides[0]["seed"].isin(both)], sides[1][sides[1]["seed"].isin(both)]
+        before, after = map(_rate, sides)
+        if after - before <= usual:
+            return None
+        said = f"{after:.1%} of the steps after calibration are skipped, before {before:.1%}: more than {usual:.1%} more"
+    ours, theirs = map(_steady, sides)
+    if ours.empty:
+        return Verdict.INCONCLUSIVE, f"{said}, but the base never left calibration"
     if not (varies(ours, "skip_rate") or varies(theirs, "skip_rate")):
         return (Verdict.REGRESSED, said) if _binomial(ours, theirs) <= alpha else None
-    found = permute(by_seed((ours, theirs), "skip_rate"))
-    if found.fewest >= FEWEST and found.decides(alpha) and found.difference > 0:
+    found = permute(_exchanged((ours, theirs)))
+    exchanged = found.fewest >= FEWEST and found.decides(alpha) and found.difference > 0
+    if exchanged or (quiet and not found.can_decide(alpha) and _far_apart(ours, theirs, alpha)):
         return Verdict.REGRESSED, said
     return Verdict.INCONCLUSIVE, f"{said}, but it varies between processes and they are too few to tell"
+
+
+def _exchanged(sides: Sides) -> dict[int, Pair]:
+    """The rates to exchange: under each seed, or where the sides have not the same seeds, over all of them."""
+    if set(sides[0]["seed"]) == set(sides[1]["seed"]):
+        return by_seed(sides, "skip_rate")
+    before, after = (side["skip_rate"].tolist() for side in sides)
+    return {0: (before, after)}
+
+
+def _far_apart(ours: pd.DataFrame, theirs: pd.DataFrame, alpha: float) -> bool:
+    """Of too few processes to exchange: that each of the candidate's skips more than chance explains, beside any."""
+    most, least = ours.nlargest(1, "skip_rate"), theirs.nsmallest(1, "skip_rate")
+    return bool(least["skip_rate"].item() > most["skip_rate"].item()) and _binomial(most, least) <= alpha
 
 
 def _usual(rows: pd.DataFrame) -> float:

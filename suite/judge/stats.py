@@ -18,6 +18,8 @@ import numpy.typing as npt
 from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
+from suite.judge.error_rates import ALPHA, EQUIVALENCE, Q
+
 __all__ = [
     "ALPHA",
     "EQUIVALENCE",
@@ -37,12 +39,6 @@ __all__ = [
     "runs_to_decide",
 ]
 
-ALPHA = 0.01
-"""One-sided level of a single test."""
-Q = 0.05
-"""False-discovery rate over all cells of one comparison and metric."""
-EQUIVALENCE = 0.05
-"""Level of the two one-sided tests."""
 POWER = 0.9
 """The minimum detectable effect is what a test at its level finds with this probability."""
 FEWEST = 3

@@ -13,9 +13,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from suite.judge.cells import Cell, Sides, disturbances, seed_difference
+from suite.judge.clocks import Clocks, clocks_of, hidden_by_clock
 from suite.judge.findings import Finding, MetricClass, OperatorGrowth, Verdict
 from suite.judge.operators import growth
-from suite.judge.samples import DELTA, MEAN_STEP_TIME, STEP_TIME, Sample, StochasticMetric, sample_of
+from suite.judge.samples import MEAN_STEP_TIME, STEP_TIME, Sample, StochasticMetric, sample_of
 from suite.judge.stats import (
     FEWEST,
     Comparison,
@@ -67,9 +68,9 @@ def judge_family(
             found += _absent(metric, cell, sample, differ[cell])
             continue
         finding = _judged(metric, cell, every, quiet, levels, cautions.get(cell, ()))
-        clock = _clock(cells[cell]) if metric.disturbed and cell not in paired else None
-        if clock is not None and not (finding.verdict is Verdict.INCONCLUSIVE and finding.reasons):
-            finding = replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(clock,), minimum_detectable=None)
+        clocks = clocks_of(cells[cell]) if metric.disturbed and cell not in paired else None
+        if clocks is not None:
+            finding = _at_other_clocks(metric, finding, clocks, [v.results.get(cell) for v in (every, quiet)])
         said = (*((differ[cell] or "",) * (differ[cell] is not None)), *finding.notes, *_notes(cells[cell]))
         finding = replace(finding, notes=said, undecided=_undecided(finding, quiet.samples[cell]))
         found.append(_completed(metric, finding, every.results[cell], levels, cells[cell]))
@@ -131,29 +132,33 @@ def _judged(
     return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(*cautions, says))
 
 
+def _at_other_clocks(
+    metric: StochasticMetric, finding: Finding, clocks: Clocks, results: Sequence[Comparison | None]
+) -> Finding:
+    """Nothing is said of the code, unless a change is larger than the clocks explain, in each view of the trials."""
+    if any(result is None or clocks.explain(finding.verdict, result, metric.limit) for result in results):
+        return replace(
+            finding,
+            verdict=Verdict.INCONCLUSIVE,
+            reasons=(*finding.reasons, clocks.reason),
+            minimum_detectable=None,
+        )
+    return replace(finding, notes=(*finding.notes, clocks.note))
+
+
 def _undecided(finding: Finding, sample: Sample) -> bool:
     """Whether more processes of the candidate may decide: where its base is run again beside it, or is large enough.
 
-    A top-up divides the error rates, so that where the base stays as it is it may cost more than it brings.
+    A top-up divides the error rates, so that where the base stays as it is it may cost more than it brings. More
+    processes have the same clock.
     """
-    if finding.verdict is not Verdict.INCONCLUSIVE:
+    if finding.verdict is not Verdict.INCONCLUSIVE or hidden_by_clock(finding):
         return False
     if sample.in_turn:
         return True
     if len(sample.base) < FEWEST:
         return False
     return len(sample.candidate) < FEWEST or more_helps(sample.base, sample.candidate, finding.family or 1)
-
-
-def _clock(sides: Sides) -> str | None:
-    """What to say where the GPU ran at another clock: a lock that is missing, or another one, is no slower code."""
-    before, after = (side["sm_clock_mhz_lowest"].dropna() for side in sides)
-    if before.empty or after.empty:
-        return None
-    clocks = float(before.median()), float(after.median())
-    if abs(math.log(clocks[1] / clocks[0])) <= math.log1p(DELTA):
-        return None
-    return f"the GPU's clock was {clocks[0]:.0f} MHz and is {clocks[1]:.0f} MHz; lock it alike on both sides"
 
 
 def _common_seeds(sides: Sides) -> Sides:

@@ -1,31 +1,34 @@
 """Machines side by side: what each does with a workload in each precision, what that costs, and when which one wins.
 
-Two machines are compared in a workload only where they did the same work: equal sizes, batch, steps, optimizer and
-scaler. What was emulated, disturbed, not timed or not finished is shown and never ranked.
+Two machines are compared in a workload only where they did the same work (`tasks.py`), each in its fastest mode that
+qualifies. What was emulated, disturbed, not timed or not finished is shown and never ranked.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from suite.decode import encode
-from suite.judge.cells import cells_of, measured, rows_of
+from suite.judge.calibration import Calibration
+from suite.judge.cells import measured, rows_of
 from suite.judge.estimates import Estimate, estimate
-from suite.judge.quality import against_fp32
-from suite.judge.recommendation import recommend, unranked
+from suite.judge.recommendation import NONE_APPLIED, Mode, Recommendation, recommendations
 from suite.purchase.costs import JOULES_PER_KWH, Machine, break_even_price
 from suite.purchase.prices import Prices
-from suite.spec import TrialSpec
+from suite.purchase.tasks import odd_ones, task_of
 from suite.store import Run
 
-__all__ = ["BreakEven", "Offer", "break_evens", "offers"]
+__all__ = ["MEMORY_LAYERS", "BreakEven", "Offer", "break_evens", "offers"]
 
 NO_PRICES = "no price file was given"
+MEMORY_LAYERS = {
+    "peak_device_bytes": "the device's peak",
+    "peak_reserved_bytes": "what torch reserved",
+    "peak_allocated_bytes": "what torch allocated",
+}
+"""Where the memory in use is read, the nearest to the device's limit first: column of the trials → words."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,24 @@ class Offer:
     precision: str
     recommended: bool
     """Whether it is the mode that the rule recommends for this workload on this machine."""
+    stands: bool = False
+    """Whether the machine is compared with others in this mode: its fastest that qualifies."""
+    remark: str | None = None
+    """Of the mode that stands: which faster ones are not counted, and why."""
+    excluded: str | None = None
+    """Why the mode does not qualify; None where it does."""
     samples_per_second: Estimate | None = None
     """Of the steps that were applied: a skipped one has taught nothing."""
+    rates: tuple[float, ...] = ()
+    """The same of each process."""
     joules_per_sample: Estimate | None = None
     """Of the device, per sample of an applied step."""
     money_per_sample: Estimate | None = None
+    """In the price file's currency."""
     peak_bytes: float | None = None
-    """Median over processes of what torch allocated."""
+    """Median over processes, in the first of the layers that every process has."""
+    peak_layer: str | None = None
+    """Which one, in words."""
     device_bytes: int | None = None
     unranked: str | None = None
     """Why its numbers are not compared with others'; None where they are."""
@@ -72,40 +86,62 @@ class BreakEven:
     """In the price file's currency: of an hour, or of the machine, as its entry there is."""
 
 
-def offers(runs: Sequence[Run], prices: Prices | None) -> list[Offer]:
-    """Every cell that any of the runs planned, by workload, then machine, then precision."""
-    found = [offer for run in runs for offer in _of_run(run, prices)]
-    tasks = {offer_key: task for run in runs for offer_key, task in _tasks(run)}
-    compared = [_beside_others(offer, tasks) for offer in found]
+def offers(
+    runs: Sequence[Run],
+    prices: Prices | None,
+    calibration_of: Callable[[Run], Calibration] = lambda run: Calibration(),
+) -> list[Offer]:
+    """Every cell that any of the runs planned, by workload, then machine, then precision.
+
+    `calibration_of` gives what is frozen for a run's machine: the margins that its qualities are judged by.
+    """
+    found = [offer for run in runs for offer in _of_run(run, prices, calibration_of(run))]
     order = {workload: place for place, workload in enumerate(dict.fromkeys(offer.workload for offer in found))}
+    odd = {workload: _odd(workload, runs, found) for workload in order}
+    compared = [replace(offer, unranked=offer.unranked or odd[offer.workload].get(offer.run)) for offer in found]
     return sorted(compared, key=lambda offer: order[offer.workload])
 
 
 def break_evens(every: Sequence[Offer]) -> Iterator[BreakEven]:
-    """For each workload and each ordered pair of machines, both in the modes recommended for them."""
-    best = [offer for offer in every if offer.recommended and offer.unranked is None and offer.money_per_sample]
+    """For each workload and each ordered pair of machines, both in the modes in which they are compared."""
+    best = [offer for offer in every if offer.stands and offer.unranked is None and offer.money_per_sample]
     for offer in best:
         for rival in best:
             if offer.workload == rival.workload and offer.run != rival.run and offer.machine and rival.machine:
                 yield BreakEven(offer.workload, offer, rival, break_even_price(offer.machine, rival.machine))
 
 
-def _of_run(run: Run, prices: Prices | None) -> Iterator[Offer]:
-    chosen = {said.workload: said.precision for said in recommend(run, against_fp32(run))}
-    for workload, precision in cells_of(run):
-        rows = rows_of(run, (workload, precision))
-        finished = measured(rows)
-        planned = sum((spec.workload, spec.precision) == (workload, precision) for spec in run.info.plan.trials)
-        offer = Offer(
-            device=run.info.environment.device_name,
-            run=run.info.run,
-            workload=workload,
-            precision=precision,
-            recommended=chosen.get(workload) == precision,
-            device_bytes=run.info.environment.device_memory_bytes,
-            unranked=unranked(rows, finished, planned),
-        )
-        yield offer if finished.empty else _with_numbers(offer, finished, prices)
+def _odd(workload: str, runs: Sequence[Run], found: Sequence[Offer]) -> dict[str, str]:
+    tasks = {run.info.run: task for run in runs if (task := task_of(run, workload)) is not None}
+    return odd_ones(tasks, {o.run for o in found if o.workload == workload and o.stands})
+
+
+def _of_run(run: Run, prices: Prices | None, calibration: Calibration) -> Iterator[Offer]:
+    for said in recommendations(run, calibration):
+        for mode in said.modes:
+            finished = measured(rows_of(run, (said.workload, mode.precision)))
+            offer = Offer(
+                device=run.info.environment.device_name,
+                run=run.info.run,
+                workload=said.workload,
+                precision=mode.precision,
+                recommended=said.precision == mode.precision,
+                stands=said.qualified == mode.precision,
+                remark=_remark(said, mode),
+                excluded=mode.excluded,
+                device_bytes=run.info.environment.device_memory_bytes,
+                unranked=mode.unranked,
+            )
+            yield offer if finished.empty else _with_numbers(offer, finished, prices)
+
+
+def _remark(said: Recommendation, mode: Mode) -> str | None:
+    """`bf16 not counted: its quality is undecided: 1 seed`."""
+    if said.qualified != mode.precision or not said.uncounted:
+        return None
+    return "; ".join(
+        f"{other.precision} not counted: {other.excluded}" for other in said.modes if other.precision in said.uncounted
+    )
 
 
 def _with_numbers(offer: Offer, rows: pd.DataFrame, prices: Prices | None) -> Offer:
@@ -113,16 +149,19 @@ def _with_numbers(offer: Offer, rows: pd.DataFrame, prices: Prices | None) -> Of
     raw, energies = _every(rows, "samples_per_second"), _every(rows, "energy_joules_per_sample")
     if rates is None or raw is None:
         return replace(offer, unranked=offer.unranked or "not timed", without_cost="not timed")
+    if min(rates) <= 0:
+        return replace(offer, unranked=offer.unranked or NONE_APPLIED, without_cost=NONE_APPLIED)
+    # A counter that did not move has metered nothing.
+    energies = None if energies is None or min(energies) <= 0 else energies
     # A skipped step takes energy as well, and it is the applied ones that are paid for.
     joules = tuple(
         each * all_ / applied for each, all_, applied in zip(energies or (), raw, rates, strict=energies is not None)
     )
-    peak = rows["peak_allocated_bytes"].dropna()
     offer = replace(
-        offer,
+        _with_memory(offer, rows),
         samples_per_second=estimate(rates),
+        rates=rates,
         joules_per_sample=estimate(joules) if joules else None,
-        peak_bytes=None if peak.empty else float(peak.median()),
     )
     price = None if prices is None else prices.of(offer.device)
     if prices is None or price is None:
@@ -134,29 +173,15 @@ def _with_numbers(offer: Offer, rows: pd.DataFrame, prices: Prices | None) -> Of
     return replace(offer, machine=machine, money_per_sample=estimate(machine.money_per_sample))
 
 
+def _with_memory(offer: Offer, rows: pd.DataFrame) -> Offer:
+    for column, words in MEMORY_LAYERS.items():
+        peaks = _every(rows, column)
+        if peaks is not None:
+            return replace(offer, peak_bytes=float(pd.Series(peaks).median()), peak_layer=words)
+    return offer
+
+
 def _every(rows: pd.DataFrame, column: str) -> tuple[float, ...] | None:
     """The column's values where every process has one."""
     values = rows[column]
     return None if values.isna().any() else tuple(float(value) for value in values)
-
-
-_Key = tuple[str, str, str]
-
-
-def _tasks(run: Run) -> Iterator[tuple[_Key, str]]:
-    """Run, workload and precision of each cell, and its work as text: equal where the work is."""
-    for spec in run.info.plan.trials:
-        yield (run.info.run, spec.workload, spec.precision), _task(spec)
-
-
-def _task(spec: TrialSpec) -> str:
-    return json.dumps([encode(spec.setup), encode(spec.scaler)], sort_keys=True)
-
-
-def _beside_others(offer: Offer, tasks: Mapping[_Key, str]) -> Offer:
-    """Unranked where its work is not what most machines did; of equally many the first."""
-    of_cell = [task for key, task in tasks.items() if key[1:] == (offer.workload, offer.precision)]
-    usual = Counter(of_cell).most_common(1)[0][0]
-    if tasks[offer.run, offer.workload, offer.precision] == usual or offer.unranked is not None:
-        return offer
-    return replace(offer, unranked="other work than the other machines did: its sizes, steps or optimizer differ")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suite.judge.findings import Finding
+from suite.judge.findings import ORDER, Finding, Verdict
 from suite.report import numbers
 from suite.report.cell_tables import cell_tables
 from suite.report.cells import Cell
-from suite.report.regressions import FindingRow, finding_rows
-from suite.report.signs import Sign, outcome_sign
+from suite.report.regressions import METRICS, FindingRow, finding_rows
+from suite.report.signs import Sign, cell_sign, verdict_sign
 from suite.report.statements import statements
 from suite.report.tables import Table
 from suite.report.text import command_line, last_lines
 
 __all__ = ["CellSection", "cell_section"]
+
+_QUIET = (Verdict.UNCHANGED, Verdict.NOT_MEASURED)
+_LOUD = (Verdict.REGRESSED, Verdict.FAILED, Verdict.CHANGED)
 
 
 @dataclass(frozen=True)
@@ -26,32 +29,47 @@ class CellSection:
     precision: str
     anchor: str
     sign: Sign
+    worst: Sign | None
+    """The worst verdict on it; None where it was not compared."""
+    worst_metric: str
+    loud: bool
+    """Whether it is unfolded on paper: something in it went wrong or is not what it was."""
     summary: str
     statements: tuple[str, ...]
     tables: tuple[Table, ...]
     findings: tuple[FindingRow, ...]
     command: str
+    nights: str | None
     log: str
     log_trial: str
 
 
-def cell_section(cell: Cell, findings: Sequence[Finding], own_profile: str | None = None) -> CellSection:
+def cell_section(
+    cell: Cell, findings: Sequence[Finding], own_profile: str | None = None, nights: str | None = None
+) -> CellSection:
     """The details of one cell; `findings` are those of the whole run.
 
-    `own_profile` is where the run's profile is kept, when it was a file of the user's.
+    `own_profile` is where the run's profile is kept, when it was a file of the user's; `nights` the address of the
+    cell's row in the index of all runs.
     """
     ours = [f for f in findings if (f.workload, f.precision) == (cell.workload, cell.precision)]
+    found = min(ours, key=lambda finding: ORDER[finding.verdict], default=None)
+    sign = cell_sign(cell.outcome, len(cell.measured), cell.whole)
     log = next((row for row in cell.trials if row["log_tail"]), None)
     return CellSection(
         workload=cell.workload,
         precision=cell.precision,
         anchor=cell.anchor,
-        sign=outcome_sign(cell.outcome),
+        sign=sign,
+        worst=None if found is None else verdict_sign(found.verdict),
+        worst_metric="" if found is None or found.verdict in _QUIET else METRICS.get(found.metric, found.metric),
+        loud=sign.tone in ("bad", "warn") or (found is not None and found.verdict in _LOUD),
         summary=_summary(cell),
         statements=tuple(statements(cell)),
         tables=tuple(table for table in cell_tables(cell) if table.rows),
         findings=tuple(finding_rows(ours)),
         command=_command(cell, own_profile),
+        nights=nights,
         log="" if log is None else last_lines(log["log_tail"]),
         log_trial="" if log is None else log["trial"],
     )
@@ -59,7 +77,7 @@ def cell_section(cell: Cell, findings: Sequence[Finding], own_profile: str | Non
 
 def _summary(cell: Cell) -> str:
     median = cell.median("step_seconds_median")
-    trials = numbers.of(len(cell.measured), len(cell.planned) or len(cell.trials), "trial")
+    trials = numbers.of(len(cell.measured), cell.whole, "trial")
     return f"{trials} measured" + ("" if median is None else f", {numbers.seconds(median)} per step")
 
 
@@ -79,4 +97,5 @@ def _command(cell: Cell, own_profile: str | None) -> str:
     ]
     words += ["--device", device, "--seeds", ",".join(str(seed) for seed in cell.seeds)]
     words += ["--repeats", str(repeats)] if repeats > 1 else []
+    words += ["--compile"] if spec and spec.setup.compile else []
     return command_line(words + (["--deterministic"] if spec and spec.deterministic else []))

@@ -21,6 +21,7 @@ from suite.store import Run
 
 __all__ = [
     "MEMORY_LAYERS",
+    "RATE",
     "REFERENCE",
     "TF32",
     "Cell",
@@ -30,7 +31,6 @@ __all__ = [
     "from_json",
     "memory_layer",
     "plain_rows",
-    "quality_differences",
     "speed_ratio",
     "values_of",
 ]
@@ -41,6 +41,8 @@ TF32 = "tf32"
 """The second comparison, where the hardware has it: what float32 costs if one is content with a shorter mantissa."""
 MEMORY_LAYERS = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
 """Best first: a ratio uses the first layer that both sides have."""
+RATE = "effective_samples_per_second"
+"""What speeds are compared by: a skipped step takes time and teaches nothing."""
 
 Row = Mapping[str, Any]
 """One trial by column name; None where there is no value."""
@@ -74,6 +76,11 @@ class Cell:
     def stopped(self) -> tuple[Row, ...]:
         """The trials that ended in any other way."""
         return tuple(row for row in self.trials if not Outcome(row["outcome"]).measured)
+
+    @property
+    def whole(self) -> int:
+        """How many trials the cell should have."""
+        return len(self.planned) or len(self.trials)
 
     @property
     def absent(self) -> int:
@@ -200,17 +207,16 @@ def from_json(text: str | None, default: Any) -> Any:
 
 
 def speed_ratio(cell: Cell, other: Cell) -> float | None:
-    """How many times as fast as `other`: ratio of the medians of the per-process median step time."""
-    ours, theirs = cell.median("step_seconds_median"), other.median("step_seconds_median")
-    return theirs / ours if ours and theirs else None
+    """How many times as fast as `other`, as the recommendation has it: geometric means of the processes' `RATE`.
+
+    None where a process applied no timed step.
+    """
+    ours, theirs = (each.values(RATE) for each in (cell, other))
+    if not ours or not theirs or min(*ours, *theirs) <= 0:
+        return None
+    return statistics.geometric_mean(ours) / statistics.geometric_mean(theirs)
 
 
 def memory_layer(*cells: Cell) -> str | None:
     """The best layer of memory that all of these cells have."""
     return next((layer for layer in MEMORY_LAYERS if all(cell.median(layer) for cell in cells)), None)
-
-
-def quality_differences(cell: Cell, other: Cell) -> list[float]:
-    """Quality minus the other's, seed by seed: only equal seeds saw the same data in the same order."""
-    ours, theirs = cell.quality_by_seed(), other.quality_by_seed()
-    return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]

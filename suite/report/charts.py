@@ -7,15 +7,16 @@ data values, never as fields or expressions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from suite.report import numbers
 from suite.report.axes import Axis, spread, value_axis
-from suite.report.drawing import ON_TOP, Spec, axis_of, layer, room, scale, zoomable
+from suite.report.drawing import ON_TOP, Spec, axis_of, drawn, layer, plain, room, scale, tooltip, zoomable
 from suite.report.text import shorten
 from suite.report.traces import Series
 
-__all__ = ["loss_chart", "scale_chart", "time_chart"]
+__all__ = ["loss_axis", "loss_chart", "scale_chart", "time_axis", "time_chart"]
 
 WIDTH, HEIGHT = 300, 220
 """Of the plotting area in pixels, labels outside; three charts stand side by side on a wide screen."""
@@ -37,19 +38,44 @@ NO_AXIS: Spec = {"labels": False, "ticks": False, "title": None, "grid": False}
 CROSS = "M-1,-1L1,1M1,-1L-1,1"
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """What a curve is of: what stands over its axis, and what hovering over a point of it tells."""
+
+    title: str
+    """Over the axis, where a unit or a power of ten belongs to the numbers beside the ticks."""
+    name: str
+    told: Callable[[float], str]
+    """Of a number as it is drawn: the true one, with its unit."""
+
+
+LOSS = Quantity("loss", "loss", lambda value: numbers.number(value, 4))
+SCALE = Quantity("loss scale", "loss scale", numbers.scale)
+
+
+def loss_axis(series: Sequence[Series]) -> Axis:
+    """Of all curves together; logarithmic where their losses are far apart."""
+    return value_axis([value for line in series for _, value in line.points])
+
+
+def time_axis(series: Sequence[Series]) -> Axis:
+    """Of the timed steps: a warm-up that takes many times as long would lay the curves on one another."""
+    timed = [value for line in series for step, value in line.points if step >= line.first_timed]
+    return value_axis(timed or [value for line in series for _, value in line.points])
+
+
 def loss_chart(series: Sequence[Series], differences: Sequence[Series] = (), reference: str = "") -> Spec:
     """Training loss over steps, one line per mode; a cross where a trial broke down.
 
     Modes that train alike cover one another, so that below it stand their `differences` to the reference's loss.
     """
-    values = [value for line in series for _, value in line.points]
     ends = [
         {"step": line.points[-1][0], "value": line.points[-1][1], "colour": _colour(line)}
         for line in series
         if line.diverged_at is not None and line.points
     ]
     last = max(step for line in series for step, _ in line.points)
-    chart = _line_chart(series, value_axis(values), "loss", extra=[_points(ends, CROSS, 90)], last=last)
+    chart = _line_chart(series, loss_axis(series), LOSS, extra=[_points(ends, CROSS, 90)], last=last)
     padding = _padding([_label(line) for line in series])
     if not differences:
         return zoomable({**chart, "padding": padding})
@@ -67,12 +93,16 @@ def _difference_panel(differences: Sequence[Series], title: str, last: int) -> S
     ]
     axis = value_axis([0.0, *(value for line in scaled for _, value in line.points)])
     height = max(110, LABEL_PIXELS * len(scaled))
-    return _line_chart(scaled, axis, title + (f", in 1e{power}" if power else ""), last=last, height=height)
+    above = title + (f", in 1e{power}" if power else "")
+    quantity = Quantity(above, title, lambda value: numbers.signed(value * 10.0**power, 3))
+    return _line_chart(scaled, axis, quantity, last=last, height=height)
 
 
 def time_chart(series: Sequence[Series], unit: str) -> Spec:
-    """Step time over steps; the warm-up is faint, a ring marks the first timed step, a cross one that overflowed."""
-    values = [value for line in series for _, value in line.points]
+    """Step time over steps; the warm-up is faint, a ring marks the first timed step, a cross one that overflowed.
+
+    A warm-up beyond the axis of the timed steps is cut at the edge.
+    """
     rings = [
         {"step": step, "value": value, "colour": _colour(line)}
         for line in series
@@ -85,7 +115,8 @@ def time_chart(series: Sequence[Series], unit: str) -> Spec:
         if step in line.overflows
     ]
     marks = [_points(rings, "circle", 70), _points(crosses, CROSS, 18, width=1.2)]
-    chart = _line_chart(series, value_axis(values), f"{unit} per step", extra=marks)
+    quantity = Quantity(f"{unit} per step", "step time", lambda value: f"{numbers.number(value, 4)} {unit}")
+    chart = _line_chart(series, time_axis(series), quantity, extra=marks)
     return zoomable({**chart, "padding": _padding([_label(line) for line in series])})
 
 
@@ -97,7 +128,7 @@ def scale_chart(series: Sequence[Series]) -> Spec:
     parts = []
     if scaled:
         axis = value_axis([value for line in scaled for _, value in line.points], base=2.0)
-        top = _line_chart(scaled, axis, "loss scale", interpolate="step-after", last=last)
+        top = _line_chart(scaled, axis, SCALE, interpolate="step-after", last=last)
         if overflowing:
             # One axis of steps, under the strip.
             top["encoding"]["x"]["axis"] = NO_AXIS
@@ -111,7 +142,7 @@ def scale_chart(series: Sequence[Series]) -> Spec:
 def _line_chart(
     series: Sequence[Series],
     axis: Axis,
-    title: str,
+    quantity: Quantity,
     *,
     interpolate: str = "linear",
     extra: Sequence[Spec] = (),
@@ -119,8 +150,8 @@ def _line_chart(
     height: int = HEIGHT,
 ) -> Spec:
     last = max([step for line in series for step, _ in line.points]) if last is None else last
-    x, y = _step_encoding(last), _value_encoding(axis, title)
-    layers = [part for line in series if line.points for part in _line_layers(line, interpolate)]
+    x, y = _step_encoding(last), _value_encoding(axis, quantity.title)
+    layers = [part for line in series if line.points for part in _line_layers(line, quantity, interpolate)]
     layers += [*_end_labels(series, axis, last, height), *(part for part in extra if part["data"]["values"])]
     return {"width": WIDTH, "height": height, "encoding": {"x": x, "y": y}, "layer": layers}
 
@@ -129,7 +160,7 @@ def _padding(names: Sequence[str]) -> Spec:
     return {"left": 12, "top": 5, "right": room(names), "bottom": 5}
 
 
-def _line_layers(line: Series, interpolate: str) -> list[Spec]:
+def _line_layers(line: Series, quantity: Quantity, interpolate: str) -> list[Spec]:
     """The line; where it has a warm-up, that part is a faint line of its own."""
     cut = line.first_timed
     warmup = [point for point in line.points if point[0] < cut]
@@ -138,13 +169,15 @@ def _line_layers(line: Series, interpolate: str) -> list[Spec]:
     return [
         layer(
             "line",
-            {},
-            [{"step": step, "value": value} for step, value in points],
+            # The script gives every point the mode that `description` names: once a curve is enough in a page.
+            {"tooltip": tooltip(("mode", "mode"), ("step", "step"), ("told", quantity.name))},
+            [{"step": step, "value": drawn(value), "told": plain(quantity.told(value))} for step, value in points],
             stroke=_colour(line),
             strokeDash=DASHES[line.place % len(DASHES)],
             strokeWidth=1.8,
             opacity=opacity,
             interpolate=interpolate,
+            clip=True,
         )
         | {"description": shorten(line.precision, LONGEST_LABEL)}
         for points, opacity in parts

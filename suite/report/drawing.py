@@ -23,11 +23,14 @@ __all__ = [
     "BAND",
     "INK",
     "ON_TOP",
+    "PAPER",
     "VEGA_LITE",
     "Spec",
     "axis_of",
     "draw",
+    "drawn",
     "layer",
+    "plain",
     "room",
     "scale",
     "still",
@@ -41,7 +44,8 @@ VEGA_LITE = "6.4"
 """The version that draws and that the pages' script is made of."""
 
 #: The fallback behind each variable is for an SVG taken out of the page. Values: templates/style.css.
-INK, GRID, BAND = "var(--ink, #1b1d22)", "var(--grid, #d9dce2)", "var(--band, #e4e8ee)"
+INK, GRID = "var(--ink, #1b1d22)", "var(--grid, #d3d7de)"
+BAND, PAPER = "var(--band, #e1e6ee)", "var(--paper, #ffffff)"
 ON_TOP: Spec = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleX": -34, "titleY": -11}
 """The title of a vertical axis lies above it: it reads without turning the head and cannot meet the labels."""
 
@@ -112,6 +116,16 @@ def _whole(spec: Spec) -> Spec:
 def tooltip(*fields: tuple[str, str]) -> list[Spec]:
     """What hovering over a mark shows: fields of its data and the words for them."""
     return [{"field": field, "title": title} for field, title in fields]
+
+
+def drawn(value: float) -> float:
+    """As many digits as a drawing can show; whole numbers, which loss scales are, have them all."""
+    return value if value.is_integer() else float(f"{value:.7g}")
+
+
+def plain(text: str) -> str:
+    """A number with its unit for a tooltip: the short space, for there are thousands of points in a page."""
+    return text.replace("\u00a0", " ")
 
 
 def zoomable(spec: Spec) -> Spec:

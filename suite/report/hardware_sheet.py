@@ -1,24 +1,35 @@
-"""The page of `ampmark report --hardware`: machines side by side, and what training on each costs."""
+"""The page of `ampmark report --hardware`: machines side by side, and what training on each costs.
+
+The answer comes first (`hardware_answer.py`), what it rests on last (`hardware_terms.py`); between them each workload.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from suite.judge.estimates import LEVEL, Estimate
 from suite.judge.recommendation import RULE
-from suite.purchase.comparison import BreakEven, Offer, break_evens
-from suite.purchase.prices import HOURS_PER_YEAR, MachinePrice, Prices
+from suite.purchase.comparison import Offer, break_evens
+from suite.purchase.costs import SECONDS_PER_HOUR
+from suite.purchase.prices import Prices
+from suite.purchase.ranking import rankings
 from suite.report import numbers
 from suite.report.axes import value_axis
-from suite.report.drawing import INK, Spec, axis_of, draw, layer, room, scale, tooltip
+from suite.report.drawing import INK, PAPER, Spec, axis_of, draw, layer, room, scale, tooltip
+from suite.report.hardware_answer import LONGEST_NAME, answer_table, break_even_table, headline, shown
+from suite.report.hardware_terms import compared_table, contents, difference_table, price_table, profile_warnings
 from suite.report.sheet import Figure, Sheet
 from suite.report.tables import Table
-from suite.report.text import shorten
+from suite.report.text import clean, command_line, shorten
 from suite.store import Run
 
 __all__ = ["hardware_sheet"]
 
-SECONDS_PER_HOUR = 3600.0
+BYTES_PER_GIB = 2.0**30
+STANDS = (
+    "Machines are compared in the mode recommended on each; where none is, in the fastest that qualifies, and the "
+    "remarks name what is not counted."
+)
 HOW_TO_PRICE = (
     "What a machine costs is not known here: `ampmark report --hardware --prices FILE` takes a TOML file with a "
     "currency and, per device, an hourly price, or a purchase price with its life, utilisation and the price of power "
@@ -30,58 +41,56 @@ NOT_MEASURED = (
 )
 
 
-def hardware_sheet(runs: Sequence[Run], every: Sequence[Offer], prices: Prices | None) -> Sheet:
-    """Everything on the page."""
+def hardware_sheet(
+    runs: Sequence[Run], every: Sequence[Offer], prices: Prices | None, price_file: str | None = None
+) -> Sheet:
+    """Everything on the page; `price_file` is the name of the file that the prices are from."""
     workloads = list(dict.fromkeys(offer.workload for offer in every))
     machines = list(dict.fromkeys(offer.device for offer in every))
-    evens = list(break_evens(every))
+    found, evens = rankings(every, by_cost=prices is not None), list(break_evens(every))
     newest = runs[-1].info
     return Sheet(
         title="ampmark: machines side by side",
-        meta=f"ampmark {newest.environment.ampmark} · {len(machines)} machines · runs "
+        meta=f"ampmark {newest.environment.ampmark} · {len(machines)} machine{'s' * (len(machines) > 1)} · runs "
         + ", ".join(f"{run.info.run} ({run.info.created_at[:10]})" for run in runs),
-        headline=_headline(workloads, every, prices),
-        sentences=(f"Rule for the recommended mode: {RULE}", *([] if prices else [HOW_TO_PRICE]), NOT_MEASURED),
+        headline=headline(found, by_cost=prices is not None),
+        answer=answer_table(found, evens, prices),
+        warnings=tuple(profile_warnings(runs)),
+        sections=(compared_table(runs), *([break_even_table(evens, prices)] if prices else [])),
+        sentences=(
+            f"Rule for the recommended mode: {RULE}",
+            STANDS,
+            *([] if prices else [HOW_TO_PRICE]),
+            NOT_MEASURED,
+        ),
         figures=tuple(
             _figure(workload, [offer for offer in every if offer.workload == workload], prices)
             for workload in workloads
         ),
-        conditions=tuple(_conditions(runs, evens, prices)),
-        command="ampmark report --hardware" + (" --prices FILE" if prices else ""),
+        notes=(contents(every, prices),),
+        conditions=(*([price_table(prices)] if prices else []), difference_table(runs)),
+        command=_command(runs, prices, price_file),
     )
 
 
-def _headline(workloads: Sequence[str], every: Sequence[Offer], prices: Prices | None) -> str:
-    """Which machine is best for what, of those that are ranked in the mode recommended for them."""
-    said = []
-    for workload in workloads:
-        ranked = [o for o in every if o.workload == workload and o.recommended and o.unranked is None]
-        best = _best(ranked, prices)
-        if best is not None:
-            said.append(f"{workload} on {best.device} ({best.precision})")
-    word = "Cheapest to train" if prices else "Fastest"
-    return f"{word}: {', '.join(said)}." if said else "No machine is ranked: no workload has a recommended mode on any."
-
-
-def _best(ranked: Sequence[Offer], prices: Prices | None) -> Offer | None:
-    if prices:
-        priced = [offer for offer in ranked if offer.money_per_sample is not None]
-        return min(priced, key=lambda o: o.money_per_sample.value if o.money_per_sample else 0.0, default=None)
-    timed = [offer for offer in ranked if offer.samples_per_second is not None]
-    return max(timed, key=lambda o: o.samples_per_second.value if o.samples_per_second else 0.0, default=None)
+def _command(runs: Sequence[Run], prices: Prices | None, price_file: str | None) -> str:
+    """With the ids of the runs, so that it makes this page also when there are newer ones."""
+    priced = ["--prices", clean(price_file or "FILE")] if prices else []
+    return command_line(["ampmark", "report", *(run.info.run for run in runs), "--hardware", *priced])
 
 
 def _figure(workload: str, offers: Sequence[Offer], prices: Prices | None) -> Figure:
     ranked = [offer for offer in offers if offer.unranked is None]
-    shown = [(offer, found) for offer in ranked if (found := _worth(offer, prices)) is not None]
+    drawn = [(offer, found) for offer in ranked if (found := _worth(offer, prices)) is not None]
     what = f"samples per {prices.currency}" if prices else "samples/s"
     caption = (
-        f"{what}, with {numbers.percent(LEVEL)} intervals over fresh processes; filled: the mode recommended on that "
-        "machine."
-        if shown
+        f"{what}, with {numbers.percent(LEVEL)} intervals over fresh processes; filled: the mode in which that "
+        "machine is compared."
+        if drawn
         else "Nothing is ranked here; the table says why."
     )
-    chart = draw(_chart(shown, what), f"{workload}: {what} by machine and precision.") if shown else None
+    said = f"{shorten(workload, LONGEST_NAME)}: {what} by machine and precision."
+    chart = draw(_chart(drawn, what), said) if drawn else None
     return Figure(workload, chart, caption, _table(workload, offers, prices), wide=True)
 
 
@@ -91,7 +100,7 @@ def _worth(offer: Offer, prices: Prices | None) -> Estimate | None:
     return None if offer.money_per_sample is None else offer.money_per_sample.inverse()
 
 
-def _chart(shown: Sequence[tuple[Offer, Estimate]], what: str) -> Spec:
+def _chart(drawn: Sequence[tuple[Offer, Estimate]], what: str) -> Spec:
     """One row per machine and precision: a point with its interval, from zero."""
     rows: list[Spec] = [
         {
@@ -99,10 +108,10 @@ def _chart(shown: Sequence[tuple[Offer, Estimate]], what: str) -> Spec:
             "value": found.value,
             "low": found.value if found.low is None else found.low,
             "high": found.value if found.high is None else found.high,
-            "fill": INK if offer.recommended else "transparent",
+            "fill": INK if offer.stands else PAPER,
             "name": f"{shorten(offer.device, 30)} · {shorten(offer.precision, 16)}",
         }
-        for place, (offer, found) in enumerate(shown)
+        for place, (offer, found) in enumerate(drawn)
     ]
     axis = value_axis([0.0, *(row["high"] for row in rows)])
     x: Spec = {"field": "value", "type": "quantitative", "scale": scale(axis), "axis": axis_of(axis, what)}
@@ -132,108 +141,51 @@ def _chart(shown: Sequence[tuple[Offer, Estimate]], what: str) -> Spec:
 
 def _table(workload: str, offers: Sequence[Offer], prices: Prices | None) -> Table:
     amount = None if prices is None else prices.samples(workload)
-    head = ["Machine, precision", "samples/s", "samples/J", "Memory left free"]
+    head = ["Machine, precision", "samples/s", "samples/J", "Memory left free, GiB"]
     if prices:
-        head += [f"samples per {prices.currency}", f"{prices.currency} per million samples"]
+        head += [f"samples per {prices.currency}", f"Cost per million samples, {prices.currency}"]
     if prices and amount:
-        head += [f"Time for {numbers.number(amount)} samples", f"Cost of them, {prices.currency}"]
+        many = f"{numbers.number(amount)} samples"
+        head += [f"Time for {many}, h", f"Cost of {many}, {prices.currency}"]
     rows = [_row(offer, prices, amount) for offer in offers]
-    return Table.of(f"{workload} on each machine", [*head, "Remarks"], rows)
+    return Table.of(f"{shorten(workload, LONGEST_NAME)} on each machine", [*head, "Remarks"], rows)
 
 
 def _row(offer: Offer, prices: Prices | None, amount: float | None) -> list[str]:
     joules, money = offer.joules_per_sample, offer.money_per_sample
     cells = [
-        f"{offer.device} · {offer.precision}",
-        _shown(offer.samples_per_second),
-        _shown(None if joules is None else joules.inverse()),
-        numbers.memory(offer.headroom_bytes),
+        f"{shorten(offer.device, LONGEST_NAME)} · {shorten(offer.precision, LONGEST_NAME)}",
+        shown(offer.samples_per_second),
+        shown(None if joules is None else joules.inverse()),
+        _memory(offer),
     ]
     if prices:
         cells += [
-            _shown(None if money is None else money.inverse()),
-            _shown(None if money is None else money.times(1e6)),
+            shown(None if money is None else money.inverse()),
+            shown(None if money is None else money.times(1e6)),
         ]
     if prices and amount:
         rate = offer.samples_per_second
-        hours = None if rate is None else rate.inverse().times(amount / SECONDS_PER_HOUR)
         cells += [
-            f"{_shown(hours)} h" if hours else numbers.MISSING,
-            _shown(None if money is None else money.times(amount)),
+            shown(None if rate is None else rate.inverse().times(amount / SECONDS_PER_HOUR)),
+            shown(None if money is None else money.times(amount)),
         ]
-    remarks = ["recommended here"] * offer.recommended
-    remarks += [f"not ranked: {offer.unranked}"] if offer.unranked else []
-    remarks += [f"no cost: {offer.without_cost}"] if prices and offer.without_cost else []
-    return [*cells, "; ".join(remarks)]
+    return [*cells, "; ".join(_remarks(offer, prices)) or numbers.MISSING]
 
 
-def _shown(found: Estimate | None) -> str:
-    return numbers.MISSING if found is None else numbers.bounded(found.value, found.low, found.high)
-
-
-def _conditions(runs: Sequence[Run], evens: Sequence[BreakEven], prices: Prices | None) -> Iterator[Table]:
-    if prices:
-        yield _break_even_table(evens, prices)
-        yield _price_table(prices)
-    yield _differences(runs)
-
-
-def _break_even_table(evens: Sequence[BreakEven], prices: Prices) -> Table:
-    rows = [
-        (
-            each.workload,
-            f"{each.offer.device} ({each.offer.precision})",
-            f"{each.rival.device} ({each.rival.precision})",
-            "at no price" if each.price.value < 0 else f"below {_shown(each.price)}",
-            _paid(prices.of(each.offer.device)),
-        )
-        for each in evens
-    ]
-    head = (
-        "Workload",
-        "This machine",
-        "costs less than",
-        f"Break-even price, {prices.currency}",
-        "Its price in the file",
-    )
-    caption = "Break-even prices, machines in the modes recommended for them; the rival at its price in the file"
-    return Table.of(caption if rows else "Break-even prices: no two machines are ranked and priced", head, rows)
-
-
-def _paid(price: MachinePrice | None) -> str:
-    if price is None:
+def _memory(offer: Offer) -> str:
+    """`70.0 (by the device's peak)`: the layers see different parts of what is in use."""
+    if offer.headroom_bytes is None:
         return numbers.MISSING
-    return f"{numbers.number(price.price, 4)} {'to buy' if price.bought else 'an hour'}"
+    return f"{numbers.number(offer.headroom_bytes / BYTES_PER_GIB)} (by {offer.peak_layer})"
 
 
-def _price_table(prices: Prices) -> Table:
-    rows = [
-        (
-            machine.device,
-            _paid(machine),
-            numbers.number(machine.per_hour),
-            f"{numbers.number(machine.life_years)} years, {numbers.share(machine.utilisation)} of the time, "
-            f"{HOURS_PER_YEAR:g} hours a year"
-            if machine.bought
-            else "power is in the rent",
-        )
-        for machine in prices.machine
-    ]
-    power = prices.power_price_per_kwh
-    if power is not None:
-        rows.append(
-            ("power", f"{numbers.number(power)} per kWh", "", f"times {prices.power_overhead:g} for cooling and supply")
-        )
-    head = ("What", f"Price, {prices.currency}", "An hour of training without power", "How")
-    return Table.of("Prices, as given", head, rows)
-
-
-def _differences(runs: Sequence[Run]) -> Table:
-    """What differs between the first machine and each other one, besides the machine: software counts as well."""
-    first = runs[0].info
-    rows = [
-        (run.info.environment.device_name, difference)
-        for run in runs[1:]
-        for difference in first.environment.differences(run.info.environment, code=True)
-    ]
-    return Table.of(f"What differs from {first.environment.device_name} (run {first.run})", ("Machine", "Field"), rows)
+def _remarks(offer: Offer, prices: Prices | None) -> list[str]:
+    said = ["recommended here"] * offer.recommended
+    said += ["compared in this mode"] * (offer.stands and not offer.recommended and offer.unranked is None)
+    said += [offer.remark] if offer.remark else []
+    if offer.unranked:
+        said.append(f"not ranked: {offer.unranked}")
+    elif offer.excluded:
+        said.append(f"does not qualify: {offer.excluded}")
+    return said + ([f"no cost: {offer.without_cost}"] if prices and offer.without_cost else [])

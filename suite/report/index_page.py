@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -17,6 +17,7 @@ from suite.judge.followed import ORDER, MachineHistory
 from suite.judge.nights import Series
 from suite.judge.trends import ALARMS, State, Trend
 from suite.report import numbers
+from suite.report.series_anchor import series_anchor
 from suite.report.signs import DAMAGED, NOT_JUDGED, UNFINISHED, Sign, state_sign, verdict_sign
 from suite.report.sparkline import FLATTEST, sparkline
 from suite.report.templating import templates
@@ -84,6 +85,8 @@ class SeriesRow:
     between: tuple[tuple[str, str | None], ...]
     """Runs, each with the address of its page where that exists."""
     why: str
+    anchor: str | None = None
+    """Where the pages of its runs lead to; a series that needs attention stands on the page twice."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,8 @@ def _series_rows(machine: MachineHistory, pages: Mapping[str, str]) -> list[Seri
     for series, trend in sorted(machine.judged, key=lambda pair: _badness(pair[1])):
         setup = [f"setup {series.setup_sha256[:8]}"] * (of_cell[series.cell] > 1)
         seeds = [f"seeds {', '.join(map(str, series.seeds))}"] * (of_setup[series.cell, series.setup_sha256] > 1)
-        rows.append(_series_row(series, trend, ", ".join((*setup, *seeds)), pages))
+        place = series_anchor(machine.newest, series.workload, series.precision, series.setup_sha256, series.seeds)
+        rows.append(replace(_series_row(series, trend, ", ".join((*setup, *seeds)), pages), anchor=place))
     return rows
 
 

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from suite.judge.findings import Finding, Verdict
+from suite.judge.findings import Finding, PrecisionQuality, Verdict
 from suite.record import Outcome
 from suite.report import numbers
-from suite.report.cells import REFERENCE, TF32, Cell, Grid, Row, memory_layer, quality_differences, speed_ratio
+from suite.report.cells import RATE, REFERENCE, TF32, Cell, Grid, Row, memory_layer, speed_ratio
+from suite.report.quality_evidence import concluded, difference_words, seed_words
 from suite.report.regressions import METRICS, change_words, detectable_words
-from suite.report.signs import CAUTION, NOT_PLANNED, Sign, outcome_sign, verdict_sign
+from suite.report.signs import CAUTION, NOT_PLANNED, Sign, cell_sign, outcome_sign, verdict_sign
 from suite.report.statements import caution_words
 from suite.report.text import shorten
 
@@ -69,10 +70,17 @@ class MatrixRow:
     cells: tuple[MatrixCell, ...]
 
 
-def build_matrix(grid: Grid, findings: Sequence[Finding]) -> list[MatrixRow]:
-    """One row per workload."""
+def build_matrix(
+    grid: Grid, findings: Sequence[Finding], qualities: Sequence[PrecisionQuality] = ()
+) -> list[MatrixRow]:
+    """One row per workload; `qualities` are the run's against the reference, as the recommendation goes by them."""
+    known = {(said.workload, said.precision): said for said in qualities}
     return [
-        MatrixRow(workload, _setup(grid, workload), tuple(_cell(grid, workload, p, findings) for p in grid.precisions))
+        MatrixRow(
+            workload,
+            _setup(grid, workload),
+            tuple(_cell(grid, (workload, p), findings, known.get((workload, p))) for p in grid.precisions),
+        )
         for workload in grid.workloads
     ]
 
@@ -85,17 +93,19 @@ def _setup(grid: Grid, workload: str) -> str:
     return f"{setup.steps} steps of batch {setup.batch_size}{micro}{', torch.compile' if setup.compile else ''}"
 
 
-def _cell(grid: Grid, workload: str, precision: str, findings: Sequence[Finding]) -> MatrixCell:
-    cell = grid.cells.get((workload, precision))
+def _cell(
+    grid: Grid, place: tuple[str, str], findings: Sequence[Finding], quality: PrecisionQuality | None
+) -> MatrixCell:
+    cell, precision = grid.cells.get(place), place[1]
     if cell is None:
         return MatrixCell(precision, NOT_PLANNED)
-    ours = [f for f in findings if (f.workload, f.precision) == (workload, precision)]
+    ours = [f for f in findings if (f.workload, f.precision) == place]
     return MatrixCell(
         precision,
-        outcome_sign(cell.outcome),
+        cell_sign(cell.outcome, len(cell.measured), cell.whole),
         cell.anchor,
         (*(_judgement(finding) for finding in ours if _worth_a_line(finding)), *_cautions(cell)),
-        tuple(_facts(grid, cell)) if cell.measured else (),
+        tuple(_facts(grid, cell, quality)) if cell.measured else (),
         _note(cell),
         _tone(cell, ours),
     )
@@ -129,7 +139,7 @@ def _cautions(cell: Cell) -> Iterator[Judgement]:
         yield Judgement(CAUTION, shorten(code, 40), shorten(words, LONGEST_REASON))
 
 
-def _facts(grid: Grid, cell: Cell) -> Iterator[Fact]:
+def _facts(grid: Grid, cell: Cell, quality: PrecisionQuality | None) -> Iterator[Fact]:
     reference = grid.beside(cell, REFERENCE)
     yield from _speeds(grid, cell)
     yield Fact("step", numbers.seconds(cell.median("step_seconds_median")), _spread(cell))
@@ -138,19 +148,34 @@ def _facts(grid: Grid, cell: Cell) -> Iterator[Fact]:
     yield from _known(cell, "energy", "energy_joules_per_sample", lambda each: f"{numbers.joules(each)}/sample")
     yield _memory(cell, reference)
     yield Fact("overflow", overflow_words(cell))
-    yield Fact("quality", *quality_words(cell, reference))
+    yield Fact("quality", *quality_words(cell, quality, reference))
 
 
 def _speeds(grid: Grid, cell: Cell) -> Iterator[Fact]:
-    aside = "(emulated, not ranked)" if cell.emulated else ""
     if cell.precision == REFERENCE:
         yield Fact(f"vs {REFERENCE}", "the reference")
     for precision in (REFERENCE, TF32):
         other = grid.beside(cell, precision)
         if other is not None:
-            yield Fact(f"vs {precision}", numbers.speed(speed_ratio(cell, other)), aside)
+            yield Fact(f"vs {precision}", *_speed(cell, other))
     if cell.precision != REFERENCE and grid.beside(cell, REFERENCE) is None:
         yield Fact(f"vs {REFERENCE}", numbers.MISSING, f"({REFERENCE} has no numbers)")
+
+
+def _speed(cell: Cell, other: Cell) -> tuple[str, str]:
+    """`1.52× faster` and `[1.49, 1.55]`, as the recommendation has it; with one process the ratio alone."""
+    from suite.judge.estimates import ratio
+
+    aside = ["(emulated, not ranked)"] if cell.emulated else []
+    ours, theirs = (each.values(RATE) for each in (cell, other))
+    if not ours or not theirs:
+        return numbers.MISSING, " ".join(aside)
+    if min(*ours, *theirs) <= 0:
+        return numbers.MISSING, " ".join(["(no timed step was applied)", *aside])
+    found = ratio(ours, theirs)
+    if found.low is None or found.high is None:
+        return numbers.speed(speed_ratio(cell, other)), " ".join(["(1 process, no interval)", *aside])
+    return numbers.speed(found.value), " ".join([numbers.speed_interval(found.value, found.low, found.high), *aside])
 
 
 def _spread(cell: Cell) -> str:
@@ -190,29 +215,24 @@ def overflow_words(cell: Cell) -> str:
     return f"{numbers.count_between(calibration)} calibration, {numbers.count_between(steady)} steady"
 
 
-def quality_words(cell: Cell, reference: Cell | None) -> tuple[str, str]:
-    """`accuracy 0.842`, and how it differs from the reference: `+0.003, better than fp32; 1 seed, no interval`."""
+def quality_words(cell: Cell, against: PrecisionQuality | None, reference: Cell | None = None) -> tuple[str, str]:
+    """`accuracy 0.842`, and what the judge says of it: `equivalent to fp32: 0.003 better, 90 % interval …; 5 seeds`.
+
+    `against` is None where there is nothing to say: of the reference itself, and where no seed is on both sides.
+    """
     by_seed = cell.quality_by_seed()
     if not by_seed:
         return numbers.MISSING, ""
     value = f"{shorten(str(cell.first('quality_metric')), 40)} {numbers.number(statistics.fmean(by_seed.values()), 4)}"
-    differences = quality_differences(cell, reference) if reference else []
-    asides = [_difference_words(differences, bool(cell.first("quality_higher_is_better")))] if differences else []
+    asides = []
+    if against is not None:
+        asides.append(f"{concluded(against)}: {difference_words(against)}; {seed_words(against)}")
+    elif reference is not None:
+        asides.append(f"not compared with {REFERENCE}")
     beaten = cell.seeds_beating_baseline()
     if beaten is not None and beaten < len(by_seed):
         asides.append(f"! does not beat {shorten(str(cell.first('quality_baseline_name')), 40)}")
     return value, f"({'; '.join(asides)})" if asides else ""
-
-
-def _difference_words(differences: Sequence[float], higher_is_better: bool) -> str:
-    mean = statistics.fmean(differences)
-    ends = f"{numbers.signed(min(differences))} to {numbers.signed(max(differences))}"
-    # One seed shows a difference and says nothing of its size beside the difference between seeds.
-    spread = f"{ends} over {len(differences)} seeds" if len(differences) > 1 else "1 seed, no interval"
-    if not any(differences):
-        return f"equal to {REFERENCE}; {spread}"
-    word = "better" if (mean > 0) == higher_is_better else "worse"
-    return f"{numbers.signed(mean)}, {word} than {REFERENCE}; {spread}"
 
 
 def _note(cell: Cell) -> str:
@@ -227,7 +247,7 @@ def _note(cell: Cell) -> str:
 
 def _end_words(cell: Cell) -> str:
     """How the cell's unfinished trials ended; nothing where the cell's sign has said it."""
-    whole = len(cell.planned) or len(cell.trials)
+    whole = cell.whole
     ends = Counter(_end(row) for row in cell.stopped)
     if len(ends) == 1 and len(cell.stopped) == whole:
         end = next(iter(ends))

@@ -34,6 +34,7 @@ __all__ = [
     "signed",
     "spaced",
     "speed",
+    "speed_interval",
 ]
 
 MISSING = "–"
@@ -157,6 +158,12 @@ def speed(ratio: float | None) -> str:
     if 0.995 < ratio < 1.005:
         return "same speed (1.00×)"
     return f"{number(ratio)}× faster" if ratio > 1 else f"{number(1 / ratio)}× slower"
+
+
+def speed_interval(ratio: float, low: float, high: float) -> str:
+    """The bounds of what :func:`speed` says of this ratio: `[1.49, 1.55]`, of a slower one turned likewise."""
+    ends = (low, high) if ratio > 0.995 else (1 / high, 1 / low)
+    return f"[{number(ends[0])},{_SPACE}{number(ends[1])}]"
 
 
 def bounded(value: float, low: float | None, high: float | None, unit: str = "") -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from suite.files import unwritable, write_atomically
-from suite.judge.findings import Finding, Verdict, Verdicts
+from suite.judge.error_rates import CHANGE_INTERVAL, CHANGE_LEVEL, EQUIVALENCE_LEVEL, RATIO_LEVEL
+from suite.judge.findings import Finding, PrecisionQuality, Verdict, Verdicts
 from suite.report import numbers
 from suite.report.cell_section import cell_section
-from suite.report.cells import Grid
+from suite.report.cells import Cell, Grid
 from suite.report.data_files import DataFile, data_files
 from suite.report.drawing import draw
 from suite.report.forest import forest_chart
@@ -20,7 +22,7 @@ from suite.report.gaps import gap_table
 from suite.report.headline import headline, incomplete
 from suite.report.machine import difference_words, environment_table, plan_table
 from suite.report.matrix import build_matrix
-from suite.report.recommendation_section import RecommendationSection, recommendation_section
+from suite.report.recommendation_section import recommendation_section
 from suite.report.regressions import (
     HEAD,
     FindingRow,
@@ -28,17 +30,20 @@ from suite.report.regressions import (
     finding_rows,
     quality_sentences,
     thresholds,
-    trust_table,
     worst_first,
 )
 from suite.report.script import NO_SCRIPT, Script, inlined, placed
+from suite.report.series_anchor import series_anchor
 from suite.report.summary import summary_markdown
-from suite.report.tables import Table
 from suite.report.templating import templates
 from suite.report.text import clean, shorten
 from suite.report.traces import Traces
+from suite.report.trust import trust
 from suite.report.workload_section import workload_section
 from suite.store import Run
+
+if TYPE_CHECKING:
+    from suite.judge.calibration import Calibration
 
 __all__ = ["page_html", "render"]
 
@@ -62,8 +67,6 @@ class Comparison:
     quiet: tuple[FindingRow, ...]
     """Unchanged, and what neither side measured."""
     forest: Markup | None
-    trust: Table
-    """How often these rules are wrong, as measured."""
 
 
 def render(
@@ -74,12 +77,14 @@ def render(
     *,
     inline: bool = False,
     beside: Mapping[str, bytes] | None = None,
+    calibration: Calibration | None = None,
 ) -> Path:
     """Write `index.html` and `summary.md` into the run's folder in `reports`; returns the path of the page.
 
     Its script lies beside all pages, or with `inline` in this one. `beside` are more files for the folder, by name.
 
-    `verdicts` is None where there is nothing to compare with, and `notice` then says why in one sentence.
+    `verdicts` is None where there is nothing to compare with, and `notice` then says why in one sentence; the margins
+    that qualities are judged by are then those of `calibration`, what is frozen for the run's machine.
 
     Raises:
         UnwritableResults: the folder cannot be made or written to.
@@ -88,7 +93,9 @@ def render(
     script = inlined() if inline else placed(reports, folder / "index.html")
     written = {"summary.md": summary_markdown(run, verdicts, notice).encode(), **(beside or {})}
     there = (*written, *(["verdict.json"] if (folder / "verdict.json").exists() else []))
-    page = page_html(run, verdicts, notice, script, data_files(run, reports, there))
+    # A page that is sent by itself has no other pages beside it.
+    index = None if inline else "../index.html"
+    page = page_html(run, verdicts, notice, script, data_files(run, reports, there), calibration, index)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,9 +112,12 @@ def page_html(
     notice: str | None = None,
     script: Script = NO_SCRIPT,
     files: Sequence[DataFile] | None = None,
+    calibration: Calibration | None = None,
+    index: str | None = None,
 ) -> str:
-    """The whole page as text; without `files` the run's are named and none is linked."""
+    """The whole page as text; without `files` the run's are named and none is linked. `index` leads to all runs."""
     grid, findings = Grid.of(run), worst_first(verdicts.findings) if verdicts else []
+    qualities = verdicts.against_fp32 if verdicts else _qualities(run, calibration)
     traces = Traces(run.steps)
     template = templates().get_template("page.html.j2")
     return template.render(
@@ -120,25 +130,38 @@ def page_html(
         incomplete=incomplete(run),
         notice=notice,
         precisions=grid.precisions,
-        matrix=build_matrix(grid, findings),
-        recommendation=_recommendation(run, verdicts),
+        matrix=build_matrix(grid, findings, qualities),
+        recommendation=recommendation_section(run, qualities),
         comparison=_comparison(grid, verdicts, findings) if verdicts else None,
+        trust=trust(verdicts),
         workloads=[workload_section(grid, traces, workload) for workload in grid.workloads],
-        cells=[cell_section(cell, findings, _own_profile(run)) for cell in grid],
+        cells=[cell_section(cell, findings, _own_profile(run), _nights(run, cell, index)) for cell in grid],
         gaps=gap_table(grid, findings, None if verdicts else notice or "it was not compared with a baseline"),
         environment=environment_table(run),
         plan=plan_table(run, grid),
+        index=index,
+        levels={
+            name: numbers.percent(level)
+            for name, level in (("change", CHANGE_LEVEL), ("ratio", RATIO_LEVEL), ("equivalence", EQUIVALENCE_LEVEL))
+        },
         files=data_files(run) if files is None else files,
         script=script,
     )
 
 
-def _recommendation(run: Run, verdicts: Verdicts | None) -> RecommendationSection:
-    if verdicts is not None:
-        return recommendation_section(run, verdicts.against_fp32)
-    from suite.judge.quality import against_fp32
+def _qualities(run: Run, calibration: Calibration | None) -> list[PrecisionQuality]:
+    from suite.judge.calibration import Calibration as Frozen
+    from suite.judge.recommendation import qualities_of
 
-    return recommendation_section(run, against_fp32(run))
+    return qualities_of(run, calibration or Frozen())
+
+
+def _nights(run: Run, cell: Cell, index: str | None) -> str | None:
+    """The address of the cell's row in the index; None where this run is no night of it."""
+    if index is None or run.info.sealed_at is None or not cell.planned or not cell.values("step_seconds_median"):
+        return None
+    setup = cell.planned[0].setup_sha256
+    return f"{index}#{series_anchor(run.info, cell.workload, cell.precision, setup, cell.seeds)}"
 
 
 def _own_profile(run: Run) -> str | None:
@@ -157,7 +180,6 @@ def _comparison(grid: Grid, verdicts: Verdicts, findings: Sequence[Finding]) -> 
         loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET], shown)),
         quiet=tuple(finding_rows([f for f in findings if f.verdict in _QUIET], shown)),
         forest=_forest(verdicts, findings),
-        trust=trust_table(),
     )
 
 
@@ -179,4 +201,4 @@ def _forest(verdicts: Verdicts, findings: Sequence[Finding]) -> Markup | None:
     words = "; ".join(
         f"{shorten(f.cell, 60)} {f.verdict} {numbers.change(f.change)} {numbers.interval(f.low, f.high)}" for f in shown
     )
-    return draw(forest_chart(shown, verdicts.delta), f"Change of the step time with 98 % intervals: {words}.")
+    return draw(forest_chart(shown, verdicts.delta), f"Change of the step time with its {CHANGE_INTERVAL}: {words}.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from suite.judge.findings import PrecisionQuality
 from suite.report import numbers
 from suite.report.cells import REFERENCE
+from suite.report.quality_evidence import concluded, difference_words, seed_words
 from suite.report.signs import Sign
 from suite.report.text import anchor, shorten
 from suite.store import Run
@@ -86,7 +87,8 @@ def recommendation_section(run: Run, qualities: Sequence[PrecisionQuality]) -> R
     known = {(said.workload, said.precision): said for said in qualities}
     reading = (
         f"In brackets: {numbers.percent(LEVEL)} intervals over fresh processes. Speed, memory and energy are ratios of "
-        "geometric means over processes, so that the last digit may not be that of the medians in the matrix."
+        "geometric means over processes, speed of the samples of applied steps a second, here and in the matrix; step "
+        "and memory in the matrix are medians, so that a last digit may differ."
     )
     return RecommendationSection(RULE, reading, HEAD, tuple(_row(found, known) for found in recommend(run, qualities)))
 
@@ -123,9 +125,8 @@ def _row(found: Recommendation, known: Mapping[tuple[str, str], PrecisionQuality
 def _quality_words(quality: PrecisionQuality | None) -> list[str]:
     if quality is None:
         return []
-    seeds = f"{quality.seeds} seed{'s' * (quality.seeds != 1)}"
-    compared = "equivalent to" if quality.conclusion == "equivalent" else f"{quality.conclusion} than"
-    return [f"its {shorten(quality.metric, 40)} is {compared} {REFERENCE}’s over {seeds}"]
+    said = f"its {shorten(quality.metric, 40)} is {concluded(quality)}’s over {seed_words(quality)}"
+    return [f"{said}: {difference_words(quality)}"]
 
 
 def _weakness(reference: Mode | None, found: Recommendation) -> list[str]:
@@ -136,36 +137,36 @@ def _weakness(reference: Mode | None, found: Recommendation) -> list[str]:
 
 
 def _others(found: Recommendation, known: Mapping[tuple[str, str], PrecisionQuality]) -> Iterator[OtherMode]:
+    from suite.judge.recommendation import NO_ORDER
+
     qualifies = "qualifies and is slower" if found.precision else "qualifies"
     for mode in found.modes:
         if mode.precision in (found.precision, *found.close):
             continue
         if mode.excluded is None:
-            yield OtherMode(mode.precision, f"{qualifies}: {_step_words(mode)}")
+            words = f"qualifies; {NO_ORDER}" if mode.precision in found.unordered else qualifies
+            yield OtherMode(mode.precision, f"{words}: {_step_words(mode)}")
         else:
             evidence = _evidence(mode, known.get((found.workload, mode.precision)))
             yield OtherMode(mode.precision, shorten(mode.excluded, LONGEST_REASON) + evidence)
 
 
 def _evidence(mode: Mode, quality: PrecisionQuality | None) -> str:
-    """The numbers behind a quality that is worse or not shown: `(accuracy 0.012 worse, 90 % interval …)`."""
+    """The numbers behind a quality that is worse or not shown: `; accuracy 0.012 worse, 90 % interval …`."""
     if quality is None or not (mode.unproven or quality.conclusion == "worse"):
         return ""
-    word = "worse" if quality.difference > 0 else "better"
-    parts = [f"{shorten(quality.metric, 40)} {numbers.number(abs(quality.difference))} {word}"]
-    if quality.low90 is not None and quality.high90 is not None:
-        # Of the gain, as everywhere on the page: in the results a positive difference is a loss.
-        ends = f"[{numbers.signed(-quality.high90)}, {numbers.signed(-quality.low90)}]"
-        parts.append(f"{numbers.percent(0.9)} interval {ends} (above 0 is better)")
-    if quality.margin is not None:
-        parts.append(f"margin {numbers.number(quality.margin)}")
-    return f"; {', '.join(parts)}"
+    return f"; {shorten(quality.metric, 40)} {difference_words(quality)}"
 
 
 def _step_words(mode: Mode) -> str:
-    """`12.3 ms [12.1, 12.5] a step`."""
-    step = mode.step
-    return numbers.MISSING if step is None else f"{numbers.bounded_seconds(step.value, step.low, step.high)} a step"
+    """`12.3 ms [12.1, 12.5] a step`; where some were skipped also what a sample of the applied ones took."""
+    step, sample = mode.step, mode.sample
+    if step is None:
+        return numbers.MISSING
+    words = f"{numbers.bounded_seconds(step.value, step.low, step.high)} a step"
+    if not mode.skipped or sample is None:
+        return words
+    return f"{words}, some skipped: {numbers.bounded_seconds(sample.value, sample.low, sample.high)} an applied sample"
 
 
 def _ratio(found: Estimate | None) -> str:

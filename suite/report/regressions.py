@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from suite.judge.error_rates import CHANGE_INTERVAL
 from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
-from suite.judge.rates import measured_rates
 from suite.judge.shift import ALL
 from suite.report import numbers
 from suite.report.signs import Sign, verdict_sign
-from suite.report.tables import Table
-from suite.report.text import anchor
+from suite.report.text import anchor, first_of
 
 __all__ = [
     "HEAD",
@@ -23,7 +22,6 @@ __all__ = [
     "finding_rows",
     "quality_sentences",
     "thresholds",
-    "trust_table",
     "worst_first",
 ]
 
@@ -41,12 +39,15 @@ METRICS = {
 _EXACT = (MetricClass.EXACT, MetricClass.OUTCOME)
 """Compared by equality: one process is enough, and there is no interval."""
 
+MOST_NAMED = 3
+"""Cells in the sentence, the worst ones."""
+
 HEAD = (
     "Cell",
     "Metric",
     "Verdict",
     "Base → candidate",
-    "Change [98 % interval]",
+    f"Change [{CHANGE_INTERVAL}]",
     "Could be seen from",
     "Adjusted p",
     "Processes",
@@ -86,11 +87,13 @@ def finding_rows(findings: Sequence[Finding], shown: Container[str] = ()) -> lis
 
 def alarm_sentence(verdicts: Verdicts) -> str:
     """What got worse, or that nothing did and how much of it could not be decided."""
-    alarms = [f for f in verdicts.findings if f.verdict in (Verdict.REGRESSED, Verdict.FAILED)]
+    alarms = [f for f in worst_first(verdicts.findings) if f.verdict in (Verdict.REGRESSED, Verdict.FAILED)]
     own = [finding for finding in alarms if not _of_many(finding)]
-    cells = len({finding.cell for finding in own})
+    cells = list(dict.fromkeys(finding.cell for finding in own))
     said = [f"{finding.reasons[0]}." for finding in alarms if _of_many(finding)]
-    said += [f"{len(own)} finding{'s' * (len(own) > 1)} in {cells} cell{'s' * (cells > 1)} got worse."] if own else []
+    if own:
+        counted = f"{len(own)} finding{'s' * (len(own) > 1)} in {len(cells)} cell{'s' * (len(cells) > 1)}"
+        said.append(f"{counted} got worse: {first_of(cells, MOST_NAMED)}.")
     if said:
         sentence = " ".join(said)
         return sentence[:1].upper() + sentence[1:]
@@ -105,8 +108,8 @@ def thresholds(verdicts: Verdicts) -> str:
     """α, q and δ in one sentence."""
     return (
         f"A step time is regressed when it grew by at least δ = {numbers.percent(verdicts.delta)}, its own one-sided "
-        f"test has p ≤ α = {verdicts.alpha:g} and the p adjusted over all cells (Benjamini–Hochberg) is at most "
-        f"q = {verdicts.false_discovery_rate:g}; it is unchanged only when two one-sided tests put the change inside "
+        f"test has p ≤ α = {verdicts.alpha:.3g} and the p adjusted over all cells (Benjamini–Hochberg) is at most "
+        f"q = {verdicts.false_discovery_rate:.3g}; it is unchanged only when two one-sided tests put the change inside "
         "±δ; everything else is inconclusive. Memory allocated by torch, overflowing steps and losses are compared "
         "exactly, resident memory like the time with δ = 5 %, quality by seed against its margin."
         + (" The error rates are a third each of three looks at the data." if verdicts.looks > 1 else "")
@@ -121,18 +124,6 @@ def quality_sentences(verdicts: Verdicts) -> list[str]:
         for said in verdicts.against_fp32
         if said.conclusion in ("better", "worse")
     ]
-
-
-def trust_table() -> Table:
-    """How often these rules cry wolf and what they miss, as measured on series whose truth is known."""
-    known = measured_rates()
-    caption = (
-        f"Measured on {known.date} with {known.replicates} random series a cell (commit {known.commit}, {known.cpu}); "
-        "shares with Wilson's 95 % interval. docs/detectors.md has the other tools' beside them."
-    )
-    met = {True: "yes", False: "no", None: "not measured"}
-    rows = [(rate.what, rate.wanted, rate.measured, met[rate.met]) for rate in known.rates]
-    return Table.of(caption, ("Rule", "Wanted", "Measured", "Met"), rows)
 
 
 def _row(finding: Finding, shown: Container[str]) -> FindingRow:

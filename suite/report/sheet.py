@@ -17,7 +17,7 @@ from suite.report.script import inlined, placed
 from suite.report.tables import Table
 from suite.report.templating import templates
 
-__all__ = ["Figure", "Sheet", "machine_table", "write_sheet"]
+__all__ = ["Figure", "Notes", "Sheet", "machine_table", "write_sheet"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,16 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Notes:
+    """A short list of sentences under a heading."""
+
+    title: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Sheet:
-    """Everything on the page, from top to bottom."""
+    """Everything on the page; the fields with defaults are not on every page."""
 
     title: str
     meta: str
@@ -46,6 +54,14 @@ class Sheet:
     conditions: tuple[Table, ...]
     command: str
     """What makes such a page."""
+    answer: Table | None = None
+    """Right under the headline, where it is a table."""
+    warnings: tuple[str, ...] = ()
+    """What keeps the answer from being trusted."""
+    sections: tuple[Table, ...] = ()
+    """Before the sentences, each under its caption as a heading."""
+    notes: tuple[Notes, ...] = ()
+    """After the figures."""
 
 
 def machine_table(environment: Environment) -> Table:

@@ -16,6 +16,7 @@ __all__ = [
     "NOT_RUN",
     "UNFINISHED",
     "Sign",
+    "cell_sign",
     "outcome_sign",
     "state_sign",
     "verdict_sign",
@@ -81,6 +82,13 @@ def outcome_sign(outcome: Outcome | None) -> Sign:
         return NOT_RUN
     glyph, tone = _OUTCOMES[outcome]
     return Sign(glyph, outcome.value, tone)
+
+
+def cell_sign(outcome: Outcome | None, measured: int, whole: int) -> Sign:
+    """The sign of a cell of which so many trials have numbers: no tick where it is not all of them."""
+    if outcome is None or not 0 < measured < whole:
+        return outcome_sign(outcome)
+    return Sign(CAUTION.glyph, f"{measured} of {whole} {outcome.value}", CAUTION.tone)
 
 
 def verdict_sign(verdict: Verdict) -> Sign:

@@ -15,7 +15,7 @@ from suite.report import numbers
 from suite.report.axes import Axis, value_axis
 from suite.report.cells import Cell
 from suite.report.charts import COLOURS, DASHES, LONGEST_LABEL, WIDTH
-from suite.report.drawing import INK, Spec, axis_of, layer, room, scale, tooltip
+from suite.report.drawing import INK, Spec, axis_of, drawn, layer, plain, room, scale, tooltip
 from suite.report.tables import Table
 from suite.report.text import first_of, shorten
 from suite.report.traces import Traces
@@ -84,7 +84,7 @@ def spread_chart(found: Sequence[Spread], size: float, unit: str) -> Spec:
         "height": {"step": 38},
         "padding": {"left": room([name["text"] for name in names]), "top": 5, "right": 16, "bottom": 5},
         "encoding": {"x": x, "y": y},
-        "layer": [*(part for each in found for part in _box(each, size)), text],
+        "layer": [*(part for each in found for part in _box(each, size, unit)), text],
     }
 
 
@@ -106,16 +106,21 @@ def spread_table(found: Sequence[Spread], size: float, unit: str, name: str) -> 
     return Table.of(f"Timed steps of {name} in {unit}, all processes together: quantiles", head, rows)
 
 
-def _box(each: Spread, size: float) -> list[Spec]:
+def _box(each: Spread, size: float, unit: str) -> list[Spec]:
     colour, dash = COLOURS[each.place % len(COLOURS)], DASHES[each.place % len(DASHES)]
-    least, low, middle, high, most = (value / size for value in each.quantiles)
+    least, low, middle, high, most = (drawn(value / size) for value in each.quantiles)
     row = f"{each.place}"
-    box = {"row": row, "name": _label(each), "low": low, "high": high, "least": least, "middle": middle, "most": most}
-    said = (("name", "precision"), ("least", "5 %"), ("low", "25 %"), ("middle", "median"), ("high", "75 %"))
+    said = {f"at{share:.0%}".rstrip("%"): share for share in QUANTILES}
+    texts = {name: _told(value / size, unit) for name, value in zip(said, each.quantiles, strict=True)}
+    box = {"row": row, "name": _label(each), "low": low, "high": high, **texts}
+    titles = ((name, "median" if share == 0.5 else f"{share:.0%}".replace("%", " %")) for name, share in said.items())
     to: Spec = {"x2": {"field": "high"}}
-    told: Spec = {"tooltip": tooltip(*said, ("most", "95 %"))}
-    dots = [{"row": row, "name": _label(each), "low": value / size} for value in each.medians]
-    process: Spec = {"tooltip": tooltip(("name", "precision"), ("low", "median of a process"))}
+    told: Spec = {"tooltip": tooltip(("name", "precision"), *titles)}
+    dots = [
+        {"row": row, "name": _label(each), "low": drawn(value / size), "told": _told(value / size, unit)}
+        for value in each.medians
+    ]
+    process: Spec = {"tooltip": tooltip(("name", "precision"), ("told", "median of a process"))}
     return [
         layer("rule", to, [{"row": row, "low": least, "high": most}], color=colour, strokeWidth=1.6, yOffset=-6),
         layer(
@@ -133,6 +138,10 @@ def _box(each: Spread, size: float) -> list[Spec]:
         layer("tick", {}, [{"row": row, "low": middle}], color=INK, thickness=2.5, size=18, yOffset=-6),
         layer("point", process, dots, fill=colour, stroke=colour, size=22, opacity=0.65, yOffset=10),
     ]
+
+
+def _told(value: float, unit: str) -> str:
+    return plain(f"{numbers.number(value, 4)} {unit}")
 
 
 def _label(each: Spread) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from suite.judge.error_rates import CHANGE_INTERVAL
 from suite.judge.findings import Verdicts
 from suite.record import Outcome
 from suite.report import numbers
 from suite.report.cells import REFERENCE, Cell, Grid, speed_ratio
 from suite.report.headline import headline, incomplete
 from suite.report.regressions import finding_rows, worst_first
-from suite.report.signs import outcome_sign
+from suite.report.signs import cell_sign
 from suite.report.statements import caution_words
 from suite.report.text import shorten
 from suite.store import Run
@@ -37,7 +38,7 @@ def summary_markdown(run: Run, verdicts: Verdicts | None, notice: str | None = N
 
 
 def _finding_table(verdicts: Verdicts) -> tuple[list[str], list[list[str]]]:
-    head = ["Verdict", "Cell", "Metric", "Base → candidate", "Change [98 % interval]", "Why"]
+    head = ["Verdict", "Cell", "Metric", "Base → candidate", f"Change [{CHANGE_INTERVAL}]", "Why"]
     rows = [
         [
             f"{row.sign.glyph} {row.sign.word}",
@@ -70,7 +71,7 @@ def _rank(outcome: str) -> int:
 
 
 def _cell_row(grid: Grid, cell: Cell) -> list[str]:
-    sign = outcome_sign(cell.outcome)
+    sign = cell_sign(cell.outcome, len(cell.measured), cell.whole)
     reference = grid.beside(cell, REFERENCE)
     speed = numbers.speed(speed_ratio(cell, reference)) if reference else numbers.MISSING
     not_ranked = " (emulated, not ranked)" if cell.emulated and reference else ""

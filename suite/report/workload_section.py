@@ -14,7 +14,7 @@ from markupsafe import Markup
 from suite.decode import encode
 from suite.report import numbers
 from suite.report.cells import REFERENCE, Cell, Grid, Row, from_json
-from suite.report.charts import loss_chart, scale_chart, time_chart
+from suite.report.charts import loss_axis, loss_chart, scale_chart, time_axis, time_chart
 from suite.report.drawing import draw
 from suite.report.step_spread import spread_axis, spread_chart, spread_table, spreads
 from suite.report.tables import Table
@@ -22,6 +22,9 @@ from suite.report.text import first_of, shorten
 from suite.report.traces import Series, Traces
 
 __all__ = ["Figure", "WorkloadSection", "flat", "workload_section"]
+
+
+LOGARITHMIC = " The axis is logarithmic, for the values lie far apart: equal distances are equal ratios."
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def _losses(cells: Placed, traces: Traces, name: str) -> Figure:
     ends = ", ".join(_loss_words(line) for line in drawn)
     caption = "Median over the processes of each mode; a cross marks the step before which a diverged trial broke down."
     differences = _differences(cells, traces)
+    if loss_axis(drawn).base is not None:
+        caption += LOGARITHMIC
     if differences:
         caption += f" Below: the same minus the loss of {REFERENCE} with the same seed, step by step."
     chart = loss_chart(drawn, differences, REFERENCE)
@@ -116,6 +121,11 @@ def _times(cells: Placed, traces: Traces, name: str) -> Figure:
     shown = [replace(line, points=tuple((step, value / size) for step, value in line.points)) for line in series]
     words = ", ".join(f"{shorten(line.precision, 30)} {_median_words(line)}" for line in series)
     caption = "Median over the processes of each mode. Faint: warm-up, not timed; the ring is the first timed step."
+    axis = time_axis(shown)
+    if any(step < line.first_timed and value > axis.high for line in shown for step, value in line.points):
+        caption += " The axis is that of the timed steps, at whose edge a slower warm-up is cut."
+    if axis.base is not None:
+        caption += LOGARITHMIC
     if any(line.overflows for line in series):
         caption += " A small cross marks a step whose gradients overflowed in the mode’s first process."
     return Figure(
@@ -136,7 +146,7 @@ def _spreads(cells: Placed, traces: Traces, name: str) -> Figure:
     if any(each.emulated for each in found):
         caption += " ≈: emulated, not ranked."
     if spread_axis(found, size).base is not None:
-        caption += " The axis is logarithmic, for the times lie far apart: equal distances are equal ratios."
+        caption += LOGARITHMIC
     words = ", ".join(f"{shorten(each.precision, 30)} {numbers.seconds(each.median)}" for each in found)
     chart = draw(spread_chart(found, size, unit), f"Spread of the step time of {name}; medians: {words}.")
     return Figure(title, caption, chart, spread_table(found, size, unit, name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from suite.judge.error_rates import CHANGE_INTERVAL
 from suite.judge.findings import Finding, MetricClass, Verdict, Verdicts
 from suite.terminal.console import number, plain_console
 
@@ -39,7 +40,7 @@ def print_verdicts(verdicts: Verdicts) -> None:
     table = Table()
     for name in ("cell", "metric", "verdict"):
         table.add_column(name, no_wrap=True)
-    for name in ("change", "98 % interval", "could have seen", "adjusted p", "processes"):
+    for name in ("change", CHANGE_INTERVAL, "could have seen", "adjusted p", "processes"):
         table.add_column(name, justify="right")
     table.add_column("why")
     quiet = Counter[str]()

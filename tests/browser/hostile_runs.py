@@ -154,7 +154,7 @@ def _spoilt(value: Any, text: str) -> Any:
         return text
     if isinstance(value, Mapping):
         kept = {key: _spoilt(item, text) for key, item in value.items()}
-        return kept | {text: item for item in list(kept.values())[:1]}
+        return kept | dict.fromkeys([text] * bool(kept), next(iter(kept.values()), None))
     if isinstance(value, tuple):
         return tuple(_spoilt(item, text) for item in value)
     if is_dataclass(value) and not isinstance(value, (type, TrialSpec)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from visits import Open
-from written_pages import INLINED, PAGES, TAME
+from written_pages import INLINED, PAGES
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
-__all__ = ["NAMES", "Open", "Visit", "chromium", "visit"]
+__all__ = ["NAMES", "Open", "Scheme", "Visit", "chromium", "hovered", "visit"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 Scheme = Literal["light", "dark"]
@@ -39,7 +39,7 @@ class Visit:
     dialogs: list[str] = field(default_factory=list)
 
     def enliven(self) -> int:
-        """Scroll down the whole page, as a reader does, until every chart is interactive; returns how many there are."""
+        """Scroll down the whole page, as a reader does, until every chart is interactive; returns how many."""
         charts = self.page.locator(".picture:has(> script)").count()
         self.page.evaluate(
             """async () => {
@@ -74,6 +74,19 @@ def visit(browser: Browser, path: Path, *, width: int = 1440, scheme: Scheme = "
     made.page.on("dialog", lambda dialog: (made.dialogs.append(dialog.message), dialog.dismiss()))
     made.page.goto(path.as_uri())
     return made
+
+
+def hovered(page: Page, mark: Locator) -> str:
+    """The tooltip of a mark."""
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 1, y - 1)
+    page.mouse.move(x, y)
+    tooltip = page.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for()
+    return tooltip.inner_text()
 
 
 def _note(made: Visit, kind: str, text: str) -> None:

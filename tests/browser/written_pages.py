@@ -133,9 +133,7 @@ def _nights(home: Home) -> None:
         ]
         records.stored(home.results, cells)
     for _ in range(2):
-        records.stored(
-            home.results, records.cell([0.05] * 3, "lstm"), records.environment(device_name="Xeon & <sons>")
-        )
+        records.stored(home.results, records.cell([0.05] * 3, "lstm"), records.environment(device_name="Xeon & <sons>"))
 
 
 def _hostile_pages(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -118,6 +118,28 @@ def test_a_series_that_is_not_there_is_named_with_those_that_are(nights: Path, c
     assert str(caught.value).startswith(f"there is no series {cell!r}; {hint}")
 
 
+def test_a_level_is_accepted_on_the_machine_that_got_worse_though_another_one_ran_since(tmp_path: Path) -> None:
+    for number in range(13):
+        slower = 1.2 if number == 12 else 1 + 0.001 * (number % 3)
+        records.stored(tmp_path, records.cell([0.1 * slower]))
+        records.stored(tmp_path, records.cell([0.2]), records.environment(cpu="another"))
+    accept(tmp_path, "gpt/fp32", "known")
+    (made,) = acknowledgements(tmp_path)
+    assert made.run == list_runs(tmp_path)[-2].run
+
+
+def test_where_only_some_steps_got_slower_the_means_say_so_from_night_to_night(tmp_path: Path) -> None:
+    """From the thirteenth night on two of ten timed steps take three times as long."""
+    usual, stalls = (0.1,) * 12, (0.1,) * 10 + (0.3, 0.3)
+    for number in range(20):
+        flicker = 1 + 0.001 * (number % 3)
+        steps = records.trace(seconds=tuple(flicker * second for second in (stalls if number >= 12 else usual)))
+        records.stored(tmp_path, [records.record(steps=steps)])
+    _, (trend,) = follow(tmp_path)
+    assert (trend.state, trend.change) == (State.SUSPECT, pytest.approx(0.4, abs=0.01))
+    assert trend.reasons[-1] == ("the mean of the steps says so, their median is steady: only some steps got slower")
+
+
 def test_a_steady_series_has_nothing_to_accept(nights: Path) -> None:
     with pytest.raises(UsageError, match="gpt × fp32 is steady"):
         accept(nights, "gpt/fp32", "why")

@@ -307,6 +307,17 @@ def test_in_a_new_environment_a_night_far_above_the_first_ones_is_suspect_by_the
     assert trend_of(steady).state == State.TOO_SHORT
 
 
+def test_one_fast_night_of_a_new_environment_is_no_level_and_noisier_nights_tell_so() -> None:
+    """Three nights are needed to know that the first one was the odd one out."""
+    suspects = []
+    for nights in range(1, 10):
+        series = _series((0.0, 20), (0.1, 1), (0.15, nights))
+        count = len(series.nights)
+        trend = trend_of(_with_nights(series, fingerprint=dict.fromkeys(range(20, count), "another")))
+        suspects.append(trend.state is State.SUSPECT)
+    assert suspects == [True, True, *[False] * 7]
+
+
 def test_steps_that_are_each_too_small_to_be_seen_are_seen_together() -> None:
     trend = trend_of(_series((0.0, 70), (0.012, 70), (0.024, 70), (0.036, 70)))
     assert (trend.state, trend.surely_drifting) == (State.DRIFTING, True)
@@ -332,16 +343,40 @@ def test_nights_of_an_environment_that_came_back_are_read_together() -> None:
     assert trend.reasons[0] == "1 night of other environments is left out"
 
 
-@pytest.mark.parametrize("nights", [1, 10])
-def test_a_regression_stays_one_while_another_environment_has_too_few_nights(nights: int) -> None:
-    series = _series((0.0, 20), (SLOWER, 10), (0.0, nights))
-    changed = _with_nights(series, fingerprint=dict.fromkeys(range(30, 30 + nights), "g"))
-    trend = trend_of(changed)
-    assert (trend.state, trend.nights, trend.first_run) == (State.REGRESSED, 30, "run-20")
-    counted = "1 night" if nights == 1 else f"{nights} nights"
-    assert trend.reasons[-1] == f"{counted} of the newest environment cannot say that it is gone"
-    # It can be acknowledged meanwhile, and is then no more than too short.
-    assert trend_of(changed, [_accepted("run-20")]).state == State.TOO_SHORT
+def _moved(*levels: tuple[float, int], new: int, anchored: bool = True) -> Series:
+    """The same with the last so many nights in another environment."""
+    series = _series(*levels, anchored=anchored)
+    count = len(series.nights)
+    return _with_nights(series, fingerprint=dict.fromkeys(range(count - new, count), "g"))
+
+
+@pytest.mark.parametrize("nights", [1, 2, 5, 15, 30])
+def test_a_regression_stays_one_in_a_new_environment_while_it_is_beside_the_same_anchor(nights: int) -> None:
+    trend = trend_of(_moved((0.0, 20), (SLOWER, 10 + nights), new=nights))
+    assert (trend.state, trend.first_run, trend.worth_a_run) == (State.REGRESSED, "run-20", False)
+    few = f"{'1 night' if nights == 1 else f'{nights} nights'} of the newest environment cannot say that it is gone"
+    assert (trend.reasons[-1] == few) == (nights < 3)
+
+
+@pytest.mark.parametrize(("nights", "state"), [(2, State.REGRESSED), (3, State.TOO_SHORT), (15, State.STEADY)])
+def test_it_is_gone_once_three_nights_beside_the_same_anchor_are_as_before_the_change(
+    nights: int, state: State
+) -> None:
+    assert trend_of(_moved((0.0, 20), (SLOWER, 10), (0.0, nights), new=nights)).state == state
+
+
+def test_without_an_anchor_no_new_environment_ends_a_suspect_but_somebody_can() -> None:
+    series = _moved((0.0, 20), (SLOWER, 30), new=20, anchored=False)
+    trend = trend_of(series)
+    assert (trend.state, trend.first_run) == (State.SUSPECT, "run-20")
+    assert trend.reasons[-1] == "20 nights of the newest environment cannot say that it is gone"
+    assert trend_of(series, [_accepted("run-20")]).state == State.STEADY
+
+
+def test_a_drift_does_not_end_with_its_environment_either() -> None:
+    rising = tuple((0.001 * night, 1) for night in range(60))
+    series = _moved(*rising, *[(0.06, 15)], new=15)
+    assert trend_of(series).state == State.DRIFTING
 
 
 # --- anchors --------------------------------------------------------------------------------------------------------
@@ -382,6 +417,40 @@ def test_a_baseline_that_was_approved_in_the_night_of_the_change_leaves_it_a_sus
     trend = trend_of(series)
     assert (trend.state, trend.anchored) == (State.SUSPECT, True)
     assert trend.reasons[-1] == (f"the anchor is another baseline's since run run-{approved}, so it may be the machine")
+
+
+@pytest.mark.parametrize("every", [5, 7, 15, 30])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_machine_that_drifts_with_its_anchor_is_no_sure_drift_whoever_is_approved_meanwhile(
+    every: int, seed: int
+) -> None:
+    """Five percent over sixty nights on both; the anchor is another program, 10 % slower or faster, every so often."""
+    series = _series((0.0, 60), seed=seed)
+    drift = {place: 0.05 * place / 60 for place in range(60)}
+    programs = {place: place // every for place in range(60)}
+    moved = _with_nights(
+        series,
+        value={place: night.value + drift[place] for place, night in enumerate(series.nights)},
+        anchor={
+            place: (night.anchor or 0.0) + drift[place] + 0.1 * (programs[place] % 2)
+            for place, night in enumerate(series.nights)
+        },
+        anchor_run={place: f"base-{program}" for place, program in programs.items()},
+    )
+    trend = trend_of(moved)
+    assert (trend.state is State.REGRESSED, trend.surely_drifting) == (False, False)
+    if trend.state is State.DRIFTING:
+        assert "so it may be the machine" in trend.reasons[-1]
+
+
+@pytest.mark.parametrize("approved", [22, 25, 28, 30])
+def test_a_machine_that_slows_near_an_approval_is_at_most_suspect(approved: int) -> None:
+    """Both are 3 % slower from the twenty-fifth night on."""
+    series = _series((0.0, 25), (0.03, 25))
+    shared = {place: (night.anchor or 0.0) + 0.03 * (place >= 25) for place, night in enumerate(series.nights)}
+    programs = {place: "old" if place < approved else "new" for place in range(50)}
+    trend = trend_of(_with_nights(series, anchor=shared, anchor_run=programs))
+    assert trend.state in (State.STEADY, State.SUSPECT)
 
 
 def test_a_baseline_that_was_approved_well_before_or_after_the_change_hides_nothing() -> None:

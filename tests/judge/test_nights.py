@@ -56,6 +56,7 @@ def test_a_night_is_the_mean_logarithm_of_its_processes(tmp_path: Path) -> None:
         fingerprint=run.info.fingerprint,
         value=pytest.approx(math.log(0.2)),
         processes=3,
+        mean=pytest.approx(math.log(0.2)),
     )
 
 

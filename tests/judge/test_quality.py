@@ -44,6 +44,7 @@ def _side(
         "quality_higher_is_better": [higher_is_better] * len(values),
         "quality_baseline": [guess] * len(values),
         "quality_baseline_name": ["unigram entropy"] * len(values),
+        "losses_sha256": [None] * len(values),
     }
     return pd.DataFrame({name: pd.Series(column, dtype=TRIAL_COLUMNS[name]) for name, column in rows.items()})
 
@@ -286,14 +287,20 @@ def test_one_look_of_three_asks_for_more() -> None:
 
 
 def _against(
-    fp32: Sequence[float], other: Sequence[float], *, higher_is_better: bool = False, margin: float | None = None
+    fp32: Sequence[float],
+    other: Sequence[float],
+    *,
+    higher_is_better: bool = False,
+    margin: float | None = None,
+    bf16_losses: str | None = "1" * 64,
 ) -> PrecisionQuality:
     trials = [
         records.record(
             spec=records.spec("gpt", precision, seed=seed),
             quality=Quality({"m": value}, "m", higher_is_better, 9.0, "guessing"),
+            losses_sha256=digest,
         )
-        for precision, values in (("bf16", other), ("fp32", fp32))
+        for precision, values, digest in (("bf16", other, bf16_losses), ("fp32", fp32, "1" * 64))
         for seed, value in enumerate(values)
     ]
     (said,) = against_fp32(
@@ -341,9 +348,27 @@ def test_too_few_seeds_are_undecided_with_the_reason(seeds: int, margin: float |
     assert (said.conclusion, said.reason, said.difference) == ("undecided", reason, pytest.approx(0.5))
 
 
-def test_equal_qualities_are_equivalent_even_of_one_seed() -> None:
+def test_equal_qualities_by_equal_losses_are_equivalent_even_of_one_seed() -> None:
     said = _against(LOSSES[:1], LOSSES[:1])
     assert (said.conclusion, said.reason) == ("equivalent", None)
+
+
+@pytest.mark.parametrize(
+    ("digests", "seeds", "margin", "reason"),
+    [
+        ("b", 1, None, "the same m by other losses may be chance; 1 seed; 5 give a margin, or `ampmark calibrate` does"),
+        ("", 1, None, "the same m by other losses may be chance; 1 seed; 5 give a margin, or `ampmark calibrate` does"),
+        ("b", 2, 0.1, "the same m by other losses may be chance; 2 seeds; at least 3 are needed (5 are usual)"),
+        ("b", 3, 0.1, None),
+        ("b", 5, None, None),
+    ],
+    ids=["other", "unknown", "few", "a frozen margin", "the seeds' own margin"],
+)
+def test_equal_qualities_by_other_losses_need_seeds_and_a_margin(
+    digests: str, seeds: int, margin: float | None, reason: str | None
+) -> None:
+    said = _against(LOSSES[:seeds], LOSSES[:seeds], margin=margin, bf16_losses=digests * 64 or None)
+    assert (said.conclusion, said.reason) == ("equivalent" if reason is None else "undecided", reason)
 
 
 def test_without_float32_there_is_nothing_to_be_better_than() -> None:

@@ -361,6 +361,67 @@ def test_more_skips_of_processes_that_vary_are_judged_by_exchanging_them() -> No
     assert judged((10, 60, 20, 50, 30), (60, 10, 20, 30, 50)) == (Verdict.UNCHANGED, ())
 
 
+def _skips(before: Sequence[int], after: Sequence[int]) -> tuple[Verdict, tuple[str, ...]]:
+    found = _judge(*(_side(*[1024] * len(side), skips=side, steps=200, calibration=0) for side in (before, after)))
+    return found.verdict, found.reasons
+
+
+FEW = ", but it varies between processes and they are too few to tell"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # 3 against 2 of 200 steps are 1.5 % against a usual 1 %, and no surprise.
+        ((2,), (3,)),
+        ((2, 2, 2), (3, 3, 3)),
+        # P(5 or more of 6) = 0.11.
+        ((1,), (5,)),
+    ],
+)
+def test_a_rate_above_the_usual_limit_by_chance_is_no_alarm(before: Sequence[int], after: Sequence[int]) -> None:
+    assert _skips(before, after) == (Verdict.UNCHANGED, ())
+
+
+def test_rates_about_the_usual_limit_that_vary_are_left_open() -> None:
+    said = "1.3% of the steps after calibration are skipped, more than 1.0%" + FEW
+    assert _skips((1, 3, 0, 2, 2), (2, 4, 1, 3, 3)) == (Verdict.INCONCLUSIVE, (said,))
+    assert _skips((1, 3, 2), (2, 4, 2)) == (Verdict.INCONCLUSIVE, (said,))
+    # A burst in one process is none in the others.
+    burst = "2.0% of the steps after calibration are skipped, more than 1.0%" + FEW
+    assert _skips((0, 0, 0, 0, 0), (0, 0, 20, 0, 0)) == (Verdict.INCONCLUSIVE, (burst,))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((0,), (20,)),
+        ((0, 0), (20, 21)),
+        ((0, 0, 0), (20, 22, 18)),
+        ((1, 0, 2, 0, 1), (20, 22, 18, 19, 21)),
+        ((0, 0, 0, 0, 0), (20, 20, 20, 20, 20)),
+    ],
+)
+def test_a_rise_from_next_to_nothing_to_many_is_found(before: Sequence[int], after: Sequence[int]) -> None:
+    said = "10.0% of the steps after calibration are skipped, more than 1.0%"
+    assert _skips(before, after) == (Verdict.REGRESSED, (said if after != (20, 21) else said.replace("10.0", "10.2"),))
+
+
+def test_processes_of_other_seeds_are_exchanged_over_all_seeds() -> None:
+    usual = {"steps": 200, "calibration": 0}
+    base = _side(*[1024] * 5, skips=(0, 1, 0, 2, 0), seeds=(0, 1, 2, 3, 4), **usual)
+    many = _side(*[1024] * 5, skips=(20, 21, 19, 22, 18), seeds=(0, 1, 5, 5, 6), **usual)
+    assert _judge(base, many).verdict == Verdict.REGRESSED
+    some = _side(*[1024] * 5, skips=(2, 4, 1, 3, 3), seeds=(0, 1, 5, 5, 6), **usual)
+    assert _judge(base, some).verdict == Verdict.INCONCLUSIVE
+
+
+def test_a_base_that_never_left_calibration_has_shown_nothing() -> None:
+    found = _judge(_side(1024, steps=10, calibration=10), _side(1024, skips=100))
+    said = "10.0% of the steps after calibration are skipped, more than 1.0%, but the base never left calibration"
+    assert (found.verdict, found.reasons) == (Verdict.INCONCLUSIVE, (said,))
+
+
 def test_both_alarms_of_one_scale_are_one_finding_with_both_reasons() -> None:
     found = _judge(_side(1024, skips=5, calibration=0), _side(64, skips=300, calibration=0))
     assert (found.verdict, found.reasons) == (

@@ -339,14 +339,72 @@ def test_what_could_have_been_seen_is_what_both_views_would_have_seen() -> None:
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "unchanged"), (1.1, "regressed"), (0.9, "improved")])
-def test_at_another_clock_nothing_is_said_of_the_code(factor: float, verdict: str) -> None:
-    base = _side(STEADY, sm_clock_mhz_lowest=[1980.0] * 5)
-    other = _judge((base, _side(_scaled(STEADY, factor), sm_clock_mhz_lowest=[1200.0] * 5)))
-    assert (other.verdict, other.minimum_detectable) == (Verdict.INCONCLUSIVE, None)
-    assert other.reasons == ("the GPU's clock was 1980 MHz and is 1200 MHz; lock it alike on both sides",)
+def test_of_what_another_clock_may_explain_nothing_is_said(factor: float, verdict: str) -> None:
+    """1980 to 1200 MHz takes up to 65 % more time, and back as much less."""
+    fast, slow = ({"sm_clock_mhz_lowest": [clock] * 5} for clock in (1980.0, 1200.0))
+    clocks = (fast, slow) if factor >= 1 else (slow, fast)
+    other = _judge((_side(STEADY, **clocks[0]), _side(_scaled(STEADY, factor), **clocks[1])))
+    assert (other.verdict, other.minimum_detectable, other.undecided) == (Verdict.INCONCLUSIVE, None, False)
+    was, is_ = ("1980", "1200") if factor >= 1 else ("1200", "1980")
+    assert other.reasons == (f"the GPU's clock was {was} MHz and is {is_} MHz; lock it alike on both sides",)
     # One low sample in one process, and a clock that is 1 % lower, are the clock's own play.
     same = _side(_scaled(STEADY, factor), sm_clock_mhz_lowest=[1960.0, 1965.0, 400.0, 1960.0, 1975.0])
-    assert _judge((base, same)).verdict == verdict
+    assert _judge((_side(STEADY, **fast), same)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("factor", "before", "after", "verdict", "at_most"),
+    [
+        (1.5, 1980.0, 1935.0, Verdict.REGRESSED, "+2.3%"),
+        (1.5, 1935.0, 1980.0, Verdict.REGRESSED, "-2.3%"),
+        (0.5, 1935.0, 1980.0, Verdict.IMPROVED, "-2.3%"),
+        (0.5, 1980.0, 1935.0, Verdict.IMPROVED, "+2.3%"),
+        # 4.6 % is 2.3 % of the clock and 2.3 % of the code, which the interval does not keep from being 2.1 %.
+        (1.0460, 1980.0, 1935.0, Verdict.REGRESSED, "+2.3%"),
+        (1.0440, 1980.0, 1935.0, Verdict.INCONCLUSIVE, None),
+        (1.03, 1980.0, 1935.0, Verdict.INCONCLUSIVE, None),
+        (1 / 1.03, 1935.0, 1980.0, Verdict.INCONCLUSIVE, None),
+    ],
+)
+def test_a_change_that_is_larger_than_the_clocks_explain_stands_and_names_them(
+    factor: float, before: float, after: float, verdict: Verdict, at_most: str | None
+) -> None:
+    base = _side(STEADY, sm_clock_mhz_lowest=[before] * 5)
+    found = _judge((base, _side(_scaled(STEADY, factor), sm_clock_mhz_lowest=[after] * 5)))
+    assert found.verdict == verdict
+    said = f"the GPU's clock was {before:.0f} MHz and is {after:.0f} MHz"
+    if at_most is None:
+        assert (found.reasons, found.undecided) == ((f"{said}; lock it alike on both sides",), False)
+    else:
+        notes = (f"{said}, which explains a change of {at_most} at most; this one goes beyond it",)
+        assert (found.reasons, found.notes) == ((), notes)
+
+
+def test_a_change_beyond_the_clocks_must_stand_without_the_disturbed_trials_too() -> None:
+    """With all five processes the clock is not enough; without the disturbed one it may be."""
+    clocks = {"sm_clock_mhz_lowest": [1935.0] * 5}
+    slower = [0.1047, 0.1048, 0.1046, 0.1047, 0.1200]
+    base = _side(STEADY, sm_clock_mhz_lowest=[1980.0] * 5)
+    for cautions in (["[]"] * 5, ["[]"] * 4 + [THROTTLED[1]]):
+        assert _judge((base, _side(slower, cautions=cautions, **clocks))).verdict == Verdict.INCONCLUSIVE
+    much = [0.1497, 0.1498, 0.1496, 0.1497, 0.1520]
+    found = _judge((base, _side(much, cautions=["[]"] * 4 + [THROTTLED[1]], **clocks)))
+    assert (found.verdict, len(found.notes)) == (Verdict.REGRESSED, 2)
+
+
+@pytest.mark.parametrize("clocks", [(0.0, 1980.0), (1980.0, 0.0), (0.0, 0.0), (-1.0, 1980.0)])
+def test_a_clock_that_is_none_is_ignored(clocks: tuple[float, float]) -> None:
+    before, after = ({"sm_clock_mhz_lowest": [clock] * 5} for clock in clocks)
+    found = _judge((_side(STEADY, **before), _side(_scaled(STEADY, 1.1), **after)))
+    assert (found.verdict, found.reasons, found.notes) == (Verdict.REGRESSED, (), ())
+
+
+def test_more_processes_do_not_decide_what_another_clock_hides() -> None:
+    """Of one process against twenty more would be measured, were it not for the clock."""
+    base = _side(STEADY * 4, sm_clock_mhz_lowest=[1980.0] * 20)
+    assert _judge((base, _side([0.1], sm_clock_mhz_lowest=[1980.0]))).undecided
+    found = _judge((base, _side([0.1], sm_clock_mhz_lowest=[1200.0])))
+    assert (found.verdict, found.undecided, len(found.reasons)) == (Verdict.INCONCLUSIVE, False, 2)
 
 
 def test_of_sides_that_ran_in_turn_a_lower_clock_is_the_codes_own_doing() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import records
 
+from suite.judge.calibration import Calibration, CellCalibration
 from suite.purchase.comparison import Offer, break_evens, offers
 from suite.purchase.prices import MachinePrice, Prices
-from suite.readings import Memory
-from suite.record import Caution, Outcome, TrialRecord
+from suite.readings import Energy, Memory
+from suite.record import Caution, Outcome, Quality, TrialRecord
 from suite.store import Run
 
 PRICES = Prices(
@@ -34,6 +35,7 @@ def _trials(seconds: float, precision: str = "fp32", **fields: Any) -> list[Tria
     return records.cell([seconds] * 3, precision=precision, **fields)
 
 
+GIB = 2**30
 SLOW, FAST = _run("slow", _trials(0.04)), _run("fast", _trials(0.02))
 
 
@@ -95,16 +97,30 @@ def test_other_work_is_not_compared() -> None:
     larger = records.setup(batch_size=8)
     other = _run("other", [replace(one, spec=replace(one.spec, setup=larger)) for one in _trials(0.04)])
     found = offers([SLOW, FAST, other], PRICES)
-    assert _offer(found, "other").unranked == (
-        "other work than the other machines did: its sizes, steps or optimizer differ"
-    )
+    assert _offer(found, "other").unranked == "other work than most machines did: batch size 8, elsewhere 4"
     assert _offer(found, "slow").unranked is None
 
 
-def test_what_memory_is_left() -> None:
-    trials = _trials(0.04, memory=Memory(peak_allocated_bytes=10 * 2**30, peak_rss_bytes=2**30))
-    (offer,) = offers([_run("slow", trials, device_memory_bytes=80 * 2**30)], None)
-    assert offer.headroom_bytes == 70 * 2**30
+@pytest.mark.parametrize(
+    ("memory", "left", "layer"),
+    [
+        (Memory(peak_device_bytes=30 * GIB, peak_reserved_bytes=20 * GIB), 50, "the device's peak"),
+        (Memory(peak_reserved_bytes=20 * GIB, peak_allocated_bytes=10 * GIB), 60, "what torch reserved"),
+        (Memory(peak_allocated_bytes=10 * GIB, peak_rss_bytes=GIB), 70, "what torch allocated"),
+    ],
+)
+def test_the_memory_left_is_that_of_the_layer_nearest_to_the_limit(memory: Memory, left: int, layer: str) -> None:
+    trials = _trials(0.04, memory=memory)
+    (offer,) = offers([_run("slow", trials, device_memory_bytes=80 * GIB)], None)
+    assert (offer.headroom_bytes, offer.peak_layer) == (left * GIB, layer)
+
+
+def test_a_layer_counts_where_every_process_has_it() -> None:
+    both = Memory(peak_device_bytes=30 * GIB, peak_allocated_bytes=10 * GIB)
+    trials = [*_trials(0.04, memory=both), *_trials(0.04, memory=Memory(peak_allocated_bytes=12 * GIB))]
+    trials = [replace(one, spec=replace(one.spec, repeat=place)) for place, one in enumerate(trials)]
+    (offer,) = offers([_run("slow", trials, device_memory_bytes=80 * GIB)], None)
+    assert (offer.headroom_bytes, offer.peak_layer) == (69 * GIB, "what torch allocated")
 
 
 def test_a_skipped_step_has_taught_nothing() -> None:
@@ -116,3 +132,61 @@ def test_a_skipped_step_has_taught_nothing() -> None:
     (offer,) = offers([_run("slow", trials)], PRICES)
     assert offer.samples_per_second is not None
     assert offer.samples_per_second.value == pytest.approx(80.0)
+
+
+def test_where_every_step_was_skipped_there_is_nothing_to_rank() -> None:
+    steps = replace(records.trace(0.04, overflow_steps=range(records.STEPS)), skips_overflow=True)
+    trials = [records.record(spec=records.spec("gpt", "fp16-dynamic", repeat=n), steps=steps) for n in range(3)]
+    (offer,) = offers([_run("slow", trials)], PRICES)
+    assert (offer.samples_per_second, offer.unranked) == (None, "no timed step was applied")
+    assert (offer.money_per_sample, offer.without_cost) == (None, "no timed step was applied")
+
+
+def test_a_counter_that_did_not_move_has_metered_nothing() -> None:
+    trials = _trials(0.02, energy=Energy(joules=0.0, steps=11, source="counter"))
+    (offer,) = offers([_run("fast", trials)], replace(PRICES, power_price_per_kwh=0.3))
+    assert (offer.joules_per_sample, offer.without_cost) == (None, "it was bought, and its energy was not metered")
+
+
+def test_the_mode_that_stands_says_which_faster_one_is_not_counted() -> None:
+    unproven = Quality({"accuracy": 0.74}, "accuracy", True, 0.5, "majority class")
+    found = offers([_run("slow", [*_trials(0.04), *_trials(0.02, "bf16", quality=unproven)])], None)
+    fp32, bf16 = _offer(found, "slow"), _offer(found, "slow", "bf16")
+    assert (fp32.stands, fp32.recommended, bf16.stands, bf16.recommended) == (True, False, False, False)
+    why = "its quality is undecided: 1 seed; 5 give a margin, or `ampmark calibrate` does"
+    assert (fp32.remark, bf16.remark) == (f"bf16 not counted: {why}", None)
+    assert (fp32.excluded, bf16.excluded, bf16.unranked) == (None, why, None)
+
+
+def test_machines_in_different_modes_break_even_where_both_did_the_same_work() -> None:
+    """100 a second for 3.6 an hour against 200 in bf16 for 1 an hour, which are worth 7.2 an hour for 8766 hours."""
+    fast = _run("fast", [*_trials(0.04), *_trials(0.02, "bf16")])
+    found = {
+        (each.offer.precision, each.rival.precision): each.price for each in break_evens(offers([SLOW, fast], PRICES))
+    }
+    assert found["bf16", "fp32"].value == pytest.approx(7.2 * 8766)
+    assert set(found) == {("bf16", "fp32"), ("fp32", "bf16")}
+
+
+def test_the_margins_are_those_that_were_frozen_for_the_machine() -> None:
+    """Five seeds that lose 0.01 of 0.75 ± nothing: their own margin is 0, and the frozen one of 0.1 lets it pass."""
+    trials = [
+        records.record(
+            spec=records.spec("gpt", precision, seed=seed),
+            steps=records.trace(seconds),
+            quality=Quality({"accuracy": accuracy + 0.001 * seed}, "accuracy", True, 0.5, "majority class"),
+        )
+        for precision, seconds, accuracy in (("fp32", 0.04, 0.75), ("bf16", 0.02, 0.74))
+        for seed in range(5)
+    ]
+    run = _run("slow", trials)
+    setup = run.info.plan.trials[0].setup_sha256
+    frozen = CellCalibration("gpt", "fp32", setup, 20, quality_metric="accuracy", seeds=20, quality_margin=0.1)
+    margins = {"slow": Calibration(cells=(frozen,))}
+    other = Calibration(cells=(replace(frozen, setup_sha256="another"),))
+    found = [
+        offers([run], None),
+        offers([run], None, lambda run: margins[run.info.environment.device_name]),
+        offers([run], None, lambda run: other),
+    ]
+    assert [_offer(each, "slow", "bf16").recommended for each in found] == [False, True, False]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +11,8 @@ from read_back import drawing, texts
 
 from suite.judge.findings import Finding, Verdict
 from suite.report.cells import Cell, Grid
-from suite.report.charts import loss_chart, scale_chart, time_chart
-from suite.report.drawing import draw
+from suite.report.charts import loss_chart, scale_chart, time_axis, time_chart
+from suite.report.drawing import Spec, draw
 from suite.report.forest import forest_chart
 from suite.report.traces import Series, Traces
 
@@ -69,6 +70,50 @@ def test_small_differences_are_drawn_in_thousandths_below_the_losses(size: float
     assert above["encoding"]["x"]["scale"] == below["encoding"]["x"]["scale"]
     assert below["layer"][0]["data"]["values"][-1]["value"] == pytest.approx(drawn)
     assert {title, "loss", "bf16"} <= set(texts(draw(spec, "losses")))
+
+
+def told(panel: Spec) -> list[tuple[str, str, str, str]]:
+    """Of every curve of a panel: its mode, the words for step and value, and the last point's text."""
+    curves = [part for part in panel["layer"] if part["mark"]["type"] == "line" and "description" in part]
+    found = []
+    for curve in curves:
+        mode, step, value = curve["encoding"]["tooltip"]
+        assert (mode, step["field"], value["field"]) == ({"field": "mode", "title": "mode"}, "step", "told")
+        found.append((curve["description"], step["title"], value["title"], curve["data"]["values"][-1]["told"]))
+    return found
+
+
+def test_hovering_over_a_difference_tells_the_true_one_whatever_the_axis_is_in() -> None:
+    losses = [Series("fp32", 0, ((0, 3.0), (9, 1.23456)))]
+    above, below = loss_chart(losses, [Series("bf16", 1, ((0, 0.0), (9, -0.000345692)))], "fp32")["vconcat"]
+    assert below["encoding"]["y"]["axis"]["title"] == "loss − fp32’s, in 1e-6"
+    assert told(below) == [("bf16", "step", "loss − fp32’s", "−0.000346")]
+    assert told(above) == [("fp32", "step", "loss", "1.235")]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "µs"])
+def test_hovering_over_a_step_time_tells_its_unit(unit: str) -> None:
+    line = Series("fp32", 0, ((0, 30.0), (1, 12.34567)), first_timed=1)
+    assert told(time_chart([line], unit)) == [("fp32", "step", "step time", f"12.35 {unit}")] * 2
+
+
+def test_hovering_over_a_loss_scale_tells_what_stands_at_the_axis() -> None:
+    (panel,) = scale_chart([Series("fp16-dynamic", 0, ((0, 65536.0), (9, 16384.0)))])["vconcat"]
+    assert told(panel) == [("fp16-dynamic", "step", "loss scale", "2^14")]
+
+
+def test_the_axis_of_the_times_is_that_of_the_timed_steps_and_the_warm_up_is_cut_at_its_edge() -> None:
+    lines = [
+        Series("fp32", 0, ((0, 900.0), (1, 10.0), (2, 11.0)), first_timed=1),
+        Series("bf16", 1, ((0, 500.0), (1, 8.0), (2, 8.5)), first_timed=1),
+    ]
+    axis = time_axis(lines)
+    assert (axis.base, 7.0 < axis.low < 8.0, 11.0 < axis.high < 12.0) == (None, True, True)
+    chart = time_chart(lines, "ms")
+    assert chart["encoding"]["y"]["scale"]["domain"] == [axis.low, axis.high]
+    # Also where nothing can be zoomed, and Vega would cut nothing by itself.
+    curves = [part["mark"] for part in chart["layer"] if "description" in part]
+    assert [mark["clip"] for mark in curves] == [True] * 4
 
 
 def test_a_diverged_curve_stops_before_its_bad_step_and_is_marked(tmp_path: Path) -> None:
@@ -186,6 +231,26 @@ def test_names_are_text_in_a_picture_and_nothing_else() -> None:
         assert "\u202e" not in chart
         assert any(text.startswith("<script>alert") for text in texts(svg))
         assert root.attrib["aria-label"].startswith("<script>alert(1)</script>{{7*7}}")
+
+
+def test_a_forest_marks_what_could_be_seen_and_hovering_tells_it_in_percent() -> None:
+    seen = Finding("gpt", "bf16", "step_seconds", Verdict.UNCHANGED, change=0.00123456789, low=-0.004, high=0.006)
+    spec = forest_chart([replace(seen, minimum_detectable=0.03456789), seen], 0.02)
+    (tick,) = [part for part in spec["layer"] if part["mark"]["type"] == "tick"]
+    assert [(row["cell"], row["seen"]) for row in tick["data"]["values"]] == [("0", 3.456789)]
+    assert tick["encoding"]["x"]["scale"]["domain"][1] > 3.456789
+    (point,) = [part for part in spec["layer"] if part["mark"]["type"] == "point"]
+    first, second = spec["data"]["values"]
+    assert [(field["title"], first[field["field"]]) for field in point["encoding"]["tooltip"]] == [
+        ("cell", "gpt × bf16"),
+        ("verdict", "unchanged"),
+        ("change", "+0.1 %"),
+        ("from", "−0.4 %"),
+        ("to", "+0.6 %"),
+        ("could be seen from", "3.5 %"),
+    ]
+    assert second["seen"] == "–"
+    assert "NaN" not in draw(spec, "forest")
 
 
 def test_a_forest_has_a_row_and_a_shape_for_every_verdict() -> None:

@@ -19,6 +19,7 @@ from literal_runs import (
 )
 
 from suite.judge.findings import Finding, MetricClass, Verdict
+from suite.judge.quality import against_fp32
 from suite.record import Outcome, TrialRecord
 from suite.report.cells import Grid
 from suite.report.matrix import MatrixCell, build_matrix
@@ -30,7 +31,8 @@ MODES = ("fp32", "tf32", "bf16")
 def matrix(
     folder: Path, plan: Plan, records: list[TrialRecord], findings: tuple[Finding, ...] = ()
 ) -> list[MatrixCell]:
-    rows = build_matrix(Grid.of(run_of(folder, plan, records, seal=False)), findings)
+    run = run_of(folder, plan, records, seal=False)
+    rows = build_matrix(Grid.of(run), findings, against_fp32(run))
     return [cell for row in rows for cell in row.cells]
 
 
@@ -52,23 +54,23 @@ def test_a_measured_row_says_these_numbers(tmp_path: Path) -> None:
     )
     assert facts(cells[0]) == {
         "vs fp32": "the reference",
-        "vs tf32": "1.25× slower",
+        "vs tf32": "1.25× slower (1 process, no interval)",
         "step": "20.0 ms (1 process)",
         "rate": "200 samples/s",
         "memory": "2.00 GiB (allocated)",
         "overflow": "0",
         "quality": "accuracy 0.8000",
     }
-    assert facts(cells[1])["quality"] == "accuracy 0.8000 (equal to fp32; 1 seed, no interval)"
+    assert facts(cells[1])["quality"] == "accuracy 0.8000 (equivalent to fp32: no difference; 1 seed)"
     assert "vs tf32" not in facts(cells[1])
     assert facts(cells[2]) == {
-        "vs fp32": "2.00× faster",
-        "vs tf32": "1.60× faster",
+        "vs fp32": "2.00× faster (1 process, no interval)",
+        "vs tf32": "1.60× faster (1 process, no interval)",
         "step": "10.0 ms (1 process)",
         "rate": "400 samples/s",
         "memory": "0.50× fp32 (1.00 GiB allocated)",
         "overflow": "0",
-        "quality": "accuracy 0.7900 (−0.010, worse than fp32; 1 seed, no interval)",
+        "quality": "accuracy 0.7900 (undecided against fp32: 0.0100 worse, no interval; 1 seed)",
     }
     assert [cell.sign.word for cell in cells] == ["ok", "ok", "ok"]
 
@@ -77,7 +79,7 @@ def test_emulated_speed_is_shown_and_not_ranked(tmp_path: Path) -> None:
     plan = plan_of()
     cells = matrix(tmp_path, plan, [measured(plan.trials[0], 0.010), emulated(plan.trials[1], 0.360)])
     assert cells[1].sign.word == "emulated"
-    assert facts(cells[1])["vs fp32"] == "36.0× slower (emulated, not ranked)"
+    assert facts(cells[1])["vs fp32"] == "36.0× slower (1 process, no interval) (emulated, not ranked)"
 
 
 @pytest.mark.parametrize(
@@ -105,10 +107,33 @@ def test_some_trials_of_a_cell_may_have_stopped(tmp_path: Path) -> None:
     cells = matrix(
         tmp_path, plan, [measured(first, 0.010), measured(second, 0.012), stopped(third, Outcome.CRASHED, "SIGKILL")]
     )
-    assert cells[0].sign.word == "ok"
+    assert (cells[0].sign.glyph, cells[0].sign.word, cells[0].sign.tone) == ("!", "2 of 3 ok", "warn")
     assert cells[0].tone == "bad"
     assert cells[0].note == "✗ 1 of 3 trials crashed: SIGKILL"
     assert facts(cells[0])["step"] == "11.0 ms (10.0–12.0 ms, 2 processes)"
+
+
+@pytest.mark.parametrize(
+    ("bf16", "said"),
+    [
+        ((0.010, 0.0101, 0.0099), "2.00× faster [1.96, 2.05]"),
+        ((0.040, 0.0404, 0.0396), "2.00× slower [1.96, 2.05]"),
+        ((0.020, 0.0202, 0.0198), "same speed (1.00×) [0.978, 1.02]"),
+    ],
+)
+def test_a_speed_has_its_interval_where_both_sides_have_processes(
+    tmp_path: Path, bf16: tuple[float, ...], said: str
+) -> None:
+    plan = plan_of(repeats=3)
+    of = {"fp32": (0.020, 0.0202, 0.0198), "bf16": bf16}
+    cells = matrix(tmp_path, plan, [measured(spec, of[spec.precision][spec.repeat]) for spec in plan.trials])
+    assert facts(cells[1])["vs fp32"] == said
+
+
+def test_a_run_cut_short_gives_no_tick(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",), repeats=3)
+    (cell,) = matrix(tmp_path, plan, [measured(plan.trials[0])])
+    assert (cell.sign.glyph, cell.sign.word) == ("!", "1 of 3 ok")
 
 
 def test_without_the_reference_there_is_no_ratio(tmp_path: Path) -> None:
@@ -148,7 +173,30 @@ def test_quality_differences_are_paired_by_seed(tmp_path: Path) -> None:
     accuracy = {("fp32", 0): 0.70, ("fp32", 1): 0.80, ("bf16", 0): 0.72, ("bf16", 1): 0.81}
     records = [measured(spec, accuracy=accuracy[spec.precision, spec.seed]) for spec in plan.trials]
     cells = matrix(tmp_path, plan, records)
-    assert facts(cells[1])["quality"] == ("accuracy 0.7650 (+0.015, better than fp32; +0.010 to +0.020 over 2 seeds)")
+    said = "accuracy 0.7650 (undecided against fp32: 0.0150 better, no interval; 2 seeds)"
+    assert facts(cells[1])["quality"] == said
+
+
+def test_a_quality_is_concluded_as_the_recommendation_concludes_it_with_interval_and_margin(tmp_path: Path) -> None:
+    plan = plan_of(seeds=(0, 1, 2, 3, 4))
+    fp32, bf16 = (0.70, 0.74, 0.78, 0.72, 0.76), (0.698, 0.741, 0.777, 0.719, 0.761)
+    of = {"fp32": fp32, "bf16": bf16}
+    records = [measured(spec, accuracy=of[spec.precision][spec.seed]) for spec in plan.trials]
+    run = run_of(tmp_path, plan, records, seal=False)
+    (said,) = against_fp32(run)
+    assert (said.conclusion, said.margin) == ("equivalent", pytest.approx(1.5 * 0.0316227766))
+    ((_, cell),) = [row.cells for row in build_matrix(Grid.of(run), (), [said])]
+    # The lowest and the highest seed alone would call it worse: its mean is.
+    assert facts(cell)["quality"] == (
+        "accuracy 0.7392 (equivalent to fp32: 0.000800 worse, "
+        "90 % interval [−0.0025, +0.00091] (above 0 is better), margin 0.0474; 5 seeds)"
+    )
+
+
+def test_a_quality_without_a_seed_on_both_sides_is_not_compared(tmp_path: Path) -> None:
+    plan = plan_of(seeds=(0, 1))
+    cells = matrix(tmp_path, plan, [measured(plan.trials[0]), measured(plan.trials[3])])
+    assert facts(cells[1])["quality"] == "accuracy 0.8000 (not compared with fp32)"
 
 
 def test_a_quality_below_its_baseline_is_pointed_out(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_tables_and_headings_can_be_heard(compared: tuple[Run, str], read: Read)
 def test_what_got_worse_is_said_first_and_in_its_place(compared: tuple[Run, str], read: Read) -> None:
     words = read(compared[1]).words
     assert "1 regressed, 0 improved" in words
-    assert "1 finding in 1 cell got worse." in words
+    assert "1 finding in 1 cell got worse: gpt × bf16." in words
     assert "▲ regressed step time +20.0 % [" in words
     assert "δ = 2 %" in words
 
@@ -339,6 +339,30 @@ def test_rendering_writes_both_files_and_leaves_nothing_else(tmp_path: Path) -> 
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     first = path.read_bytes()
     assert render(run, None, folder, "none is approved").read_bytes() == first
+
+
+def test_a_page_leads_back_to_all_runs_unless_it_is_sent_alone(tmp_path: Path, read: Read) -> None:
+    run = run_of(tmp_path, plan_of(), [measured(spec) for spec in plan_of().trials])
+    beside, alone = (
+        read(render(run, None, tmp_path / "reports", inline=inline).read_text(encoding="utf-8"))
+        for inline in (False, True)
+    )
+    assert "All runs Matrix" in beside.words
+    assert ("../index.html" in beside.attributes("href"), "../index.html" in alone.attributes("href")) == (True, False)
+
+
+def test_the_three_levels_of_intervals_are_said_with_what_each_is_for(compared: tuple[Run, str], read: Read) -> None:
+    words = read(compared[1]).words
+    for part in (
+        "Change [98 % interval]",
+        "Line: 98 % interval.",
+        "Of a change against the base, 98 %:",
+        "Of times, speed-ups and costs, 95 %:",
+        "Of qualities and of equivalence, 90 %:",
+    ):
+        assert part in words, part
+    loud = re.findall(r'<details class="detail( loud)?">.*?</summary>', compared[1], flags=re.DOTALL)
+    assert loud.count(" loud") == 3  # slower, out of memory, diverged
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from literal_runs import GIB, measured, plan_of, run_of, steps_of
 
+from suite import api
+from suite.home import Home
+from suite.judge.calibration import Calibration, CellCalibration, freeze
 from suite.judge.comparison import compare_runs
 from suite.judge.findings import PrecisionQuality
-from suite.judge.recommendation import RULE, recommend
+from suite.judge.recommendation import RULE, recommend, recommendations
 from suite.readings import Energy, Memory
 from suite.record import Caution, Outcome, TrialRecord
 from suite.report.cells import Grid
@@ -24,6 +27,7 @@ from suite.report.matrix import build_matrix
 from suite.report.page import page_html
 from suite.report.recommendation_section import RecommendationRow, recommendation_section
 from suite.report.templating import templates
+from suite.store import Run
 
 FP32 = (0.100, 0.101, 0.099)
 HOSTILE = '<script>alert(1)</script>{{7*7}}"></td>\u202e'
@@ -53,7 +57,8 @@ def test_the_recommended_mode_has_its_reason_and_what_it_saves_with_intervals() 
     )
     assert (row.precision, row.anchor) == ("bf16", "cell-gpt-bf16")
     assert f"{row.sign.glyph} {row.sign.word}" == "✓ use"
-    assert row.why == "bf16 is the fastest mode that qualifies; its perplexity is equivalent to fp32’s over 5 seeds"
+    quality = "its perplexity is equivalent to fp32’s over 5 seeds: no difference"
+    assert row.why == f"bf16 is the fastest mode that qualifies; {quality}"
     assert row.step.replace(SPACE, " ") == "50.0 ms [48.8, 51.3] a step"
     assert row.speed.replace(SPACE, " ") == "2.00× [1.96, 2.05]"
     assert row.memory.replace(SPACE, " ") == "0.750× [0.750, 0.750]"
@@ -61,11 +66,21 @@ def test_the_recommended_mode_has_its_reason_and_what_it_saves_with_intervals() 
     assert _others(row) == {"fp32": "qualifies and is slower: 100 ms [97.5, 103] a step"}
 
 
+def test_beside_the_recommended_mode_stand_the_numbers_that_its_quality_is_judged_by() -> None:
+    trials = [*records.cell(FP32), *records.cell([0.05, 0.0505, 0.0495], precision="bf16")]
+    row = _row(trials, _said("bf16", difference=-0.003, low90=-0.009, high90=0.003, margin=0.02))
+    assert row.why.replace(SPACE, " ").endswith(
+        "its perplexity is equivalent to fp32’s over 5 seeds: 0.00300 better, "
+        "90 % interval [−0.0030, +0.0090] (above 0 is better), margin 0.0200"
+    )
+
+
 def test_one_process_has_no_interval_and_what_was_not_measured_is_a_dash() -> None:
     row = _row([*records.cell([0.1]), *records.cell([0.05], precision="bf16")], _said("bf16", "better", seeds=1))
-    assert row.why.endswith("; its perplexity is better than fp32’s over 1 seed")
+    assert "takes the least time for a sample of the modes that qualify; 1 process: the order is not shown; its" in row.why
+    assert row.why.endswith("; its perplexity is better than fp32’s over 1 seed: no difference")
     assert (row.speed, row.energy) == (f"2.00×{SPACE}(1{SPACE}process)", "–")
-    assert _others(row) == {"fp32": "qualifies and is slower: 100 ms (1 process) a step"}
+    assert _others(row) == {"fp32": "qualifies; 1 process: the order is not shown: 100 ms (1 process) a step"}
 
 
 def test_where_fp32_itself_is_the_one_nothing_is_compared_with_it() -> None:
@@ -158,7 +173,7 @@ def test_the_section_stands_right_after_the_matrix_with_the_rule_and_the_level(t
         f"The rule: {RULE}",
         "In brackets: 95 % intervals over fresh processes.",
         "gpt ✓ use bf16 5.00 ms [4.99, 5.02] a step bf16 is the fastest mode that qualifies; "
-        "its accuracy is equivalent to fp32’s over 1 seed 2.00× [2.00, 2.00] 1.00× [1.00, 1.00] – – "
+        "its accuracy is equivalent to fp32’s over 1 seed: no difference 2.00× [2.00, 2.00] 1.00× [1.00, 1.00] – – "
         "Not the others: fp32: qualifies and is slower: 10.0 ms",
     ):
         assert part in page.words, part
@@ -172,7 +187,52 @@ def test_a_judged_run_is_recommended_by_the_qualities_of_its_verdicts(tmp_path: 
     verdicts = replace(compare_runs(run, run), against_fp32=(_said("bf16", "worse", difference=0.2, margin=0.1),))
     words = read(page_html(run, verdicts)).words
     assert "fp32 is the fastest mode that qualifies" in words
-    assert "bf16: its quality is worse; perplexity 0.200 worse, margin 0.100" in words
+    assert "bf16: its quality is worse; perplexity 0.200 worse, no interval, margin 0.100" in words
+    assert "(worse than fp32: 0.200 worse, no interval, margin 0.100; 5 seeds)" in words
+
+
+def _wavering(folder: Path) -> Run:
+    """Five seeds whose own margin makes bf16 equivalent: 1.5 times 0.0158 = 0.0237."""
+    plan = plan_of(("gpt",), ("fp32", "bf16"), seeds=(0, 1, 2, 3, 4))
+    seconds, lost = {"fp32": 0.010, "bf16": 0.005}, (0.004, 0.003, 0.005, 0.004, 0.004)
+    records_ = [
+        measured(
+            spec,
+            steps=steps_of(seconds[spec.precision]),
+            accuracy=0.80 + 0.01 * spec.seed - lost[spec.seed] * (spec.precision == "bf16"),
+        )
+        for spec in plan.trials
+    ]
+    return run_of(folder, plan, records_)
+
+
+def test_without_verdicts_the_frozen_margins_decide_as_they_do_on_the_page_of_machines(
+    tmp_path: Path, read: Read
+) -> None:
+    run = _wavering(tmp_path / "results")
+    setup = run.info.plan.trials[0].setup_sha256
+    margin = CellCalibration("gpt", "fp32", setup, 20, quality_metric="accuracy", seeds=10, quality_margin=0.002)
+    frozen = Calibration(run.info.fingerprint, "another", "2026-01-01", "A/A", (margin,))
+    for calibration, chosen, said in (
+        (None, "bf16", "equivalent to fp32: 0.00400 worse"),
+        (frozen, "fp32", "worse than fp32: 0.00400 worse"),
+    ):
+        (found,) = recommendations(run, calibration or Calibration())
+        words = read(page_html(run, None, calibration=calibration)).words
+        assert (found.precision, f"✓ use {chosen}" in words, said in words) == (chosen, True, True)
+    freeze(tmp_path / "results", frozen)
+    page = api.report(run, home=Home(tmp_path))
+    assert "worse than fp32: 0.00400 worse" in read(page.read_text(encoding="utf-8")).words
+
+
+def test_damaged_margins_are_said_on_the_page(tmp_path: Path, read: Read) -> None:
+    run = _wavering(tmp_path / "results")
+    path = freeze(tmp_path / "results", Calibration(run.info.fingerprint))
+    path.write_text("{")
+    page = api.report(run, home=Home(tmp_path))
+    words = read(page.read_text(encoding="utf-8")).words
+    assert f"{path.name} is damaged" in words
+    assert "equivalent to fp32: 0.00400 worse" in words
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

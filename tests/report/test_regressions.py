@@ -120,18 +120,25 @@ def test_exact_metrics_have_no_interval_and_say_so() -> None:
 
 
 def test_the_sentence_counts_what_got_worse() -> None:
-    assert alarm_sentence(verdicts([SLOWER, BYTES, GONE])) == "3 findings in 2 cells got worse."
-    assert alarm_sentence(verdicts([SLOWER])) == "1 finding in 1 cell got worse."
+    said = "3 findings in 2 cells got worse: gpt × bf16, bert × bf16."
+    assert alarm_sentence(verdicts([SLOWER, BYTES, GONE])) == said
+    assert alarm_sentence(verdicts([SLOWER])) == "1 finding in 1 cell got worse: gpt × bf16."
     assert alarm_sentence(verdicts([STEPS])) == "Nothing regressed."
     assert alarm_sentence(verdicts([UNDECIDED])).startswith("Nothing regressed. 1 could not be decided")
+
+
+def test_the_sentence_names_the_worst_cells_and_counts_the_rest() -> None:
+    many = [replace(SLOWER, workload=f"w{n}", change=0.01 * n) for n in range(1, 6)]
+    said = "5 findings in 5 cells got worse: w5 × bf16, w4 × bf16, w3 × bf16 and 2 more."
+    assert alarm_sentence(verdicts(many)) == said
 
 
 def test_cells_that_moved_together_are_said_as_that_and_lead_to_no_cell() -> None:
     said = "Machine-wide shift: 8 of 20 cells are slower, by 4.0% to 6.0%."
     assert alarm_sentence(verdicts([TOGETHER])) == said
-    assert alarm_sentence(verdicts([TOGETHER, SLOWER, BYTES])) == f"{said} 2 findings in 1 cell got worse."
+    assert alarm_sentence(verdicts([TOGETHER, SLOWER, BYTES])) == f"{said} 2 findings in 1 cell got worse: gpt × bf16."
     faster = replace(TOGETHER, verdict=Verdict.IMPROVED)
-    assert alarm_sentence(verdicts([faster, SLOWER])) == "1 finding in 1 cell got worse."
+    assert alarm_sentence(verdicts([faster, SLOWER])) == "1 finding in 1 cell got worse: gpt × bf16."
     assert [row.anchor for row in finding_rows([TOGETHER, SLOWER, GONE], {"cell-gpt-bf16"})] == [
         None,
         "cell-gpt-bf16",

@@ -79,6 +79,25 @@ def test_emulated_modes_are_marked_and_the_caption_says_how_the_axis_runs(tmp_pa
     assert {"fp32", "bf16 ≈", "ms per step"} <= set(texts(figure.svg))
 
 
+def _captions(folder: Path, *records: TrialRecord) -> dict[str, str]:
+    precisions = tuple(dict.fromkeys(record.spec.precision for record in records))
+    run = run_of(folder, plan_of(("gpt",), precisions, repeats=9), records, seal=False)
+    return {figure.title: figure.caption for figure in workload_section(Grid.of(run), Traces(run.steps), "gpt").figures}
+
+
+def test_the_caption_says_where_the_warm_up_is_cut_and_where_an_axis_is_logarithmic(tmp_path: Path) -> None:
+    fp32, bf16 = plan_of(("gpt",), ("fp32", "bf16")).trials
+    far = [_timed(measured(fp32), 0.01, 0.01), _timed(measured(bf16), 0.36, 0.36)]
+    steep = replace(far[0], steps=replace(steps_of(losses=(9.0, 0.5), count=2, warmup=0), seconds=(0.01, 0.0101)))
+    cut, bent = "at whose edge a slower warm-up is cut", "The axis is logarithmic, for the values lie far apart"
+    captions = _captions(tmp_path / "far", *far)
+    assert (cut in captions["Step time"], bent in captions["Step time"]) == (True, True)
+    assert bent not in captions["Training loss"]
+    captions = _captions(tmp_path / "steep", steep)
+    assert (cut in captions["Step time"], bent in captions["Step time"]) == (False, False)
+    assert bent in captions["Training loss"]
+
+
 def test_modes_of_like_speed_stand_on_a_linear_axis_without_a_word(tmp_path: Path) -> None:
     fp32, bf16 = plan_of(("gpt",), ("fp32", "bf16")).trials
     figure = _figure(tmp_path, _timed(measured(fp32), 0.01, 0.012), _timed(measured(bf16), 0.02, 0.022))
@@ -101,6 +120,26 @@ def test_rows_differ_by_dash_as_well_as_by_colour() -> None:
     spec = spread_chart([_of(f"mode-{place}", place, 1.0) for place in range(8)], 1.0, "s")
     boxes = [layer["mark"] for layer in spec["layer"] if layer["mark"]["type"] == "bar"]
     assert len({tuple(box["strokeDash"]) for box in boxes}) == len({box["stroke"] for box in boxes}) == 8
+
+
+def test_hovering_tells_numbers_that_can_be_read_with_their_unit() -> None:
+    third = Spread("fp32", 0, (0.01 / 3, 0.02 / 3, 0.01, 0.04 / 3, 0.05 / 3), (0.01 / 3,), 20)
+    layers = spread_chart([third], 1e-3, "ms")["layer"]
+    (box,) = [part for part in layers if part["mark"]["type"] == "bar"]
+    (dot,) = [part for part in layers if part["mark"]["type"] == "point"]
+    (row,), (point,) = box["data"]["values"], dot["data"]["values"]
+    said = [(field["title"], row[field["field"]]) for field in box["encoding"]["tooltip"]]
+    assert said == [
+        ("precision", "fp32"),
+        ("5 %", "3.333 ms"),
+        ("25 %", "6.667 ms"),
+        ("median", "10.00 ms"),
+        ("75 %", "13.33 ms"),
+        ("95 %", "16.67 ms"),
+    ]
+    said = [(field["title"], point[field["field"]]) for field in dot["encoding"]["tooltip"]]
+    assert said == [("precision", "fp32"), ("median of a process", "3.333 ms")]
+    assert max(len(f"{value}") for part in (row, point) for value in part.values()) <= 8
 
 
 def test_rows_stand_in_the_order_of_the_plan() -> None:

@@ -39,8 +39,18 @@ def test_dark_defines_every_colour_that_light_does() -> None:
     assert LIGHT.keys() == DARK.keys()
 
 
-def test_the_pictures_use_only_colours_that_the_page_defines() -> None:
+def test_the_pictures_use_only_colours_that_the_page_defines_and_outside_it_the_same() -> None:
     from suite.report import charts, drawing, forest
 
-    used = re.findall(r"var\(--([a-z0-9-]+)", repr([drawing.CONFIG, drawing.BAND, charts.COLOURS, forest.TONES]))
-    assert set(used) <= LIGHT.keys()
+    pictures = repr([drawing.CONFIG, drawing.BAND, drawing.PAPER, charts.COLOURS, forest.TONES])
+    used = re.findall(r"var\(--([a-z0-9-]+), (#[0-9a-f]{6})\)", pictures)
+    assert len(used) == pictures.count("var(") > 10
+    assert [(name, LIGHT.get(name)) for name, _ in used] == used
+
+
+def test_paper_has_sizes_of_its_own_and_unfolds_what_is_loud_alone() -> None:
+    paper = CSS[CSS.index("@media print") :]
+    for heading in ("h1", "h2"):
+        assert re.search(rf"^  {heading} {{[^}}]*font-size: [0-9.]+pt", paper, flags=re.MULTILINE), heading
+    unfolded = re.findall(r"^\s*([^{}\n]*)::details-content", paper, flags=re.MULTILINE)
+    assert unfolded == [".detail.loud"]

@@ -40,6 +40,12 @@ def test_without_a_comparison_the_cells_stand_worst_first(tmp_path: Path) -> Non
     ]
 
 
+def test_a_cell_of_which_a_trial_crashed_has_no_tick(tmp_path: Path) -> None:
+    plan = plan_of(precisions=("fp32",), repeats=2)
+    run = run_of(tmp_path, plan, [measured(plan.trials[0]), stopped(plan.trials[1], Outcome.CRASHED, "SIGKILL")])
+    assert rows(summary_markdown(run, None)) == ["| ! 1 of 2 ok | gpt × fp32 | 10.0 ms | – | crashed: SIGKILL |"]
+
+
 def test_a_comparison_has_at_most_twenty_rows_worst_first(tmp_path: Path) -> None:
     plan = plan_of()
     run = run_of(tmp_path, plan, [measured(spec) for spec in plan.trials])

@@ -12,9 +12,13 @@ def test_what_no_page_can_hold_is_replaced_and_what_turns_text_is_dropped() -> N
 
 
 def test_shortening_marks_the_cut_and_keeps_one_line() -> None:
-    assert shorten("one\n two", 20) == "one two"
+    assert shorten(" one\n\u2028 two\t", 20) == "one two"
     assert shorten("x" * 50, 10) == "x" * 9 + "…"
     assert len(shorten("x" * 10**6, 100)) == 100
+
+
+def test_shortening_keeps_a_number_and_its_unit_on_one_line() -> None:
+    assert shorten("12.3\u00a0ms  [12.1,\u00a012.5]", 40) == "12.3\u00a0ms [12.1,\u00a012.5]"
 
 
 def test_only_the_end_of_a_log_is_shown() -> None:

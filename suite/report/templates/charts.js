@@ -16,12 +16,18 @@
   function prepared(spec) {
     // Dragging a chart would keep a finger from scrolling the page.
     if (!mouse) delete spec.params;
+    // Steps that can be zoomed into need ticks of their own at every distance.
+    for (const view of spec.params ? views(spec) : []) {
+      if (view.encoding.x.axis.values) {
+        delete view.encoding.x.axis.values;
+        Object.assign(view.encoding.x.axis, { tickMinStep: 1, tickCount: 6 });
+      }
+    }
     for (const part of marks(spec)) {
       // A line with a description is the curve of the mode that it names.
       if (part.mark.type === "line" && part.description) {
         for (const point of part.data.values) point.mode = part.description;
         part.mark.point = { opacity: 0, size: 200 };
-        part.encoding.tooltip = ["mode", "step", "value"].map((field) => ({ field, type: field === "mode" ? "nominal" : "quantitative" }));
       }
     }
     return spec;
