@@ -39,17 +39,6 @@ def test_a_later_trial_starts_within_half_a_second(benchmark: Benchmark, machine
     assert sorted(starts)[-1] <= 0.5
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs of 80 trials each with known times, stored without running anything."""
-    from made import store_run
-
-    folder = tmp_path_factory.mktemp("home")
-    for _ in range(2):
-        store_run(folder / "results", cells=16, repeats=5, steps=100)
-    return folder
-
-
 @pytest.mark.parametrize(
     "arguments", [("list",), ("show",), ("compare", "latest", "latest"), ("report",)], ids=lambda words: words[0]
 )
@@ -63,20 +52,6 @@ def test_a_judging_command_answers_within_three_seconds(
 
     benchmark.pedantic(answer, rounds=5, warmup_rounds=1)  # type: ignore[attr-defined]
     assert benchmark.stats.stats.median <= 3.0  # type: ignore[attr-defined]
-
-
-@pytest.fixture(scope="module")
-def hundred_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred runs of 80 trials each, the first one the baseline."""
-    from made import store_run
-
-    folder = tmp_path_factory.mktemp("hundred")
-    for number in range(100):
-        store_run(folder / "results", cells=16, repeats=5, steps=100)
-        if not number:
-            approve = [sys.executable, "-m", "suite", "baseline", "approve", "latest", "--reason", "the first"]
-            subprocess.run([*approve, "--home", str(folder)], check=True, capture_output=True)
-    return folder
 
 
 def test_the_gate_answers_within_three_seconds_over_a_hundred_runs(benchmark: Benchmark, hundred_runs: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,16 +139,15 @@ def resume(folder: Path, *, on_event: Callable[[Event], None] = lambda event: No
     return execute(writer, machine, on_event)
 
 
-def compare(base: Run, candidate: Run) -> Verdicts:
-    """Findings for every cell, worst first.
+def compare(base: Run, candidate: Run, *, home: Home | None = None) -> Verdicts:
+    """Findings for every cell, worst first, by what `calibrate` has frozen in `home`, as a gate there would find them.
 
     Raises:
         Incomparable: the runs are from different machines or stacks.
     """
-    from suite.judge.comparison import Terms, compare_runs
+    from suite.judge.gate import judge_pair
 
-    command = f"ampmark compare {base.info.run} {candidate.info.run}"
-    return compare_runs(base, candidate, Terms(reproduce=command))
+    return judge_pair(base, candidate, (home or Home.choose()).results)
 
 
 def gate(
@@ -198,16 +198,14 @@ def report(
 
     It shows the verdicts that `gate` left in `verdict.json`. A run without any is judged first, and where it cannot be
     the page says why; where a `baseline` is named, the run is judged against that one in any case. `refusal` is why a
-    gate could not judge it just now: the page then says that, and nothing is judged. With `inline` the page holds its
-    script, so that it can be sent as one file.
+    gate could not judge it just now: the page then says that. With `inline` the page holds its script.
 
     Raises:
-        NoBaseline, Incomparable: the named one is not approved, or only for another machine or other software.
-        UsageError: the run was cut short, or is the named baseline itself.
+        NoBaseline, Incomparable, UsageError: as :func:`gate`, of the one named.
     """
     from suite.interchange.junit import junit_of
     from suite.judge.calibration import calibration_for
-    from suite.judge.verdict_file import read_verdicts
+    from suite.judge.verdict_file import read_refusal, read_verdicts
     from suite.report import render
 
     home = home or Home.choose()
@@ -219,11 +217,13 @@ def report(
             verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
     except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
+        with suppress(ResultsError):
+            refusal = read_refusal(home.reports, candidate.info.run)
     try:
         frozen = calibration_for(home.results, candidate.info.fingerprint)
     except ResultsError as error:
         notice = f"{notice}; {error}" if notice and str(error) not in notice else str(error)
-    beside = {"junit.xml": junit_of(candidate, verdicts)}
+    beside = {"junit.xml": junit_of(candidate, verdicts, refusal)}
     return render(candidate, verdicts, home.reports, notice, inline=inline, beside=beside, calibration=frozen)
 
 

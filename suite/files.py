@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_sha256",
     "drop_unfinished_line",
+    "held_for_reading",
     "lock",
     "locked",
     "read_json",
@@ -109,6 +110,19 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for writing; whoever holds it already, in this process or another, is waited for."""
     with (folder / ".lock").open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def held_for_reading(folder: Path) -> Iterator[None]:
+    """Keep a folder that others read as well from being written; whoever holds it for writing is waited for.
+
+    Nobody writes where nobody has written before, or where a file cannot be locked, and both may be read.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            held = stack.enter_context((folder / ".lock").open("rb"))
+            fcntl.flock(held, fcntl.LOCK_SH)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from suite import store
@@ -10,52 +11,112 @@ from suite.errors import NoResults, UsageError
 from suite.home import Home
 from suite.store import Run, RunInfo
 
-__all__ = ["newest_of_each_machine", "report_hardware"]
+__all__ = ["Choice", "newest_of_each_machine", "report_hardware", "unused_prices"]
 
 LARGEST_FIRST = ("standard", "quick", "smoke")
 """Built-in profiles; a user's own comes after them, because its size is not known here."""
 
 
-def newest_of_each_machine(home: Home) -> list[Run]:
-    """For each device its newest complete run of the profile that most devices have, in the order in which they came.
+@dataclass(frozen=True)
+class Choice:
+    """Which runs stand for the machines, and what they leave out."""
 
-    A device that has no run of it stands with the newest of its largest profile.
+    runs: tuple[Run, ...]
+    remarks: tuple[str, ...] = ()
+    """A sentence for each workload that only another run of a machine has."""
+
+
+def newest_of_each_machine(home: Home) -> Choice:
+    """For each machine its fullest run of the profile that most machines have, in the order in which they came.
+
+    The fullest has most workloads, then most cells; of several the newest counts. A run that measured a few cells again
+    stands for no machine that has more. A machine that has no run of the profile stands with its largest one.
 
     Raises:
         NoResults: there is no finished run.
     """
+    from suite.judge.followed import machine_labels
+    from suite.judge.nights import machine_of
+
     runs = [info for info in store.list_runs(home.results) if info.sealed_at is not None]
     if not runs:
         raise NoResults(f"no finished runs are stored under {home.results}; run `ampmark run` first, or give --home.")
-    shared = _shared_profile(runs)
-    chosen = []
-    for device in dict.fromkeys(info.environment.device_name for info in runs):
-        own = [info for info in runs if info.environment.device_name == device]
+    shared, labels = _shared_profile(runs), machine_labels(runs)
+    chosen, remarks = [], []
+    for machine in dict.fromkeys(map(machine_of, runs)):
+        own = [info for info in runs if machine_of(info) == machine]
         profile = shared if any(info.plan.profile == shared for info in own) else _shared_profile(own)
-        chosen.append([info for info in own if info.plan.profile == profile][-1])
-    return [store.load_run(home.results / "runs" / info.run) for info in chosen]
+        fitting = [info for info in own if info.plan.profile == profile]
+        # max() keeps the first of equals.
+        fullest = max(reversed(fitting), key=_fullness)
+        chosen.append(store.load_run(home.results / "runs" / fullest.run))
+        remarks += _only_elsewhere(fullest, fitting, labels[fullest.run])
+    return Choice(tuple(chosen), tuple(remarks))
+
+
+def _fullness(info: RunInfo) -> tuple[int, int]:
+    return len(_workloads(info)), len({(spec.workload, spec.precision) for spec in info.plan.trials})
+
+
+def _workloads(info: RunInfo) -> list[str]:
+    return list(dict.fromkeys(spec.workload for spec in info.plan.trials))
+
+
+def _only_elsewhere(chosen: RunInfo, fitting: Sequence[RunInfo], label: str) -> list[str]:
+    newest = {workload: info.run for info in fitting for workload in _workloads(info)}
+    return [
+        f"{label}: run {chosen.run} does not have {workload}, which run {run} of the same machine and profile has."
+        for workload, run in newest.items()
+        if workload not in _workloads(chosen)
+    ]
 
 
 def _shared_profile(runs: Sequence[RunInfo]) -> str:
-    """The profile that most devices have; of equally many the largest, of those of unknown size the newest."""
-    devices: dict[str, set[str]] = {}
+    """The profile that most machines have; of equally many the largest, of those of unknown size the newest."""
+    from suite.judge.nights import machine_of
+
+    machines: dict[str, set[tuple[object, ...]]] = {}
     newest: dict[str, int] = {}
     for place, info in enumerate(runs):
-        devices.setdefault(info.plan.profile, set()).add(info.environment.device_name)
+        machines.setdefault(info.plan.profile, set()).add(machine_of(info))
         newest[info.plan.profile] = place
 
     def fitness(profile: str) -> tuple[int, int, int]:
         size = -LARGEST_FIRST.index(profile) if profile in LARGEST_FIRST else -len(LARGEST_FIRST)
-        return len(devices[profile]), size, newest[profile]
+        return len(machines[profile]), size, newest[profile]
 
-    return max(devices, key=fitness)
+    return max(machines, key=fitness)
 
 
-def report_hardware(runs: Sequence[Run], home: Home, prices: Path | None = None, *, inline: bool = False) -> Path:
-    """Write `reports/hardware/index.html`; returns its path. With `inline` it is one file, script and all.
+def unused_prices(runs: Sequence[Run], prices: Path | None) -> list[str]:
+    """A sentence for each entry of the price file that is of no machine and no workload of these runs.
 
     Raises:
-        UsageError: the price file cannot be used, or two of the runs are of devices of one name.
+        UsageError: the price file cannot be used.
+    """
+    from suite.purchase.machines import labels_of
+    from suite.purchase.prices import read_prices
+
+    if prices is None:
+        return []
+    names = {*labels_of(runs).values(), *(run.info.environment.device_name for run in runs)}
+    return list(read_prices(prices).unused(names, {name for run in runs for name in _workloads(run.info)}))
+
+
+def report_hardware(
+    runs: Sequence[Run],
+    home: Home,
+    prices: Path | None = None,
+    *,
+    inline: bool = False,
+    remarks: Sequence[str] = (),
+) -> Path:
+    """Write `reports/hardware/index.html`; returns its path. With `inline` it is one file, script and all.
+
+    `remarks` are sentences about the choice of the runs, for the page.
+
+    Raises:
+        UsageError: the price file cannot be used, or two of the runs are of one machine.
         UnwritableResults: the page cannot be written.
     """
     from suite.judge.calibration import calibration_for
@@ -67,17 +128,20 @@ def report_hardware(runs: Sequence[Run], home: Home, prices: Path | None = None,
     _one_of_each(runs)
     known = None if prices is None else read_prices(prices)
     every = offers(runs, known, lambda run: calibration_for(home.results, run.info.fingerprint))
-    sheet = hardware_sheet(runs, every, known, None if prices is None else prices.name)
+    warnings = [*remarks, *unused_prices(runs, prices)]
+    sheet = hardware_sheet(runs, every, known, None if prices is None else prices.name, warnings=warnings)
     return write_sheet(sheet, home.reports, "hardware/index.html", inline=inline)
 
 
 def _one_of_each(runs: Sequence[Run]) -> None:
-    of: dict[str, list[str]] = {}
+    from suite.judge.nights import machine_of
+
+    of: dict[tuple[object, ...], list[RunInfo]] = {}
     for run in runs:
-        of.setdefault(run.info.environment.device_name, []).append(run.info.run)
-    for device, names in of.items():
-        if len(names) > 1:
+        of.setdefault(machine_of(run.info), []).append(run.info)
+    for infos in of.values():
+        if len(infos) > 1:
             raise UsageError(
-                f"runs {', '.join(names)} are all of {device}, and machines are told apart by the device's name; "
-                "give only one of these runs."
+                f"runs {', '.join(info.run for info in infos)} are all of one machine "
+                f"({infos[0].environment.device_name}); give only one of these runs."
             )

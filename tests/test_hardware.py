@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from suite.cli import main
 from suite.hardware import newest_of_each_machine
 from suite.home import Home
 from suite.judge.calibration import Calibration, CellCalibration, freeze
+from suite.purchase.machines import labels_of
 from suite.record import Quality
 from suite.store import Run, create_run
 
@@ -196,7 +198,7 @@ def test_a_later_smaller_run_does_not_stand_for_a_machine(
 ) -> None:
     for device, profile in stored:
         _stored(tmp_path, device, 0.04, profile)
-    assert [run.info.plan.profile for run in newest_of_each_machine(Home(tmp_path))] == chosen
+    assert [run.info.plan.profile for run in newest_of_each_machine(Home(tmp_path)).runs] == chosen
 
 
 def test_the_frozen_margins_of_the_machine_decide_what_is_recommended(tmp_path: Path, capsys: Capture) -> None:
@@ -235,5 +237,76 @@ def test_two_runs_of_one_machine_are_refused(home: Path, capsys: Capture) -> Non
     slow, other, fast = _runs(home)
     assert ampmark("report", slow, other, fast, "--hardware", "--home", home) == 2
     said = capsys.readouterr().err.replace("\n", " ")
-    assert f"runs {slow}, {other} are all of slow & <old>, and machines are told apart by the device's name" in said
-    assert "give only one of these runs." in said
+    assert f"runs {slow}, {other} are all of one machine (slow & <old>); give only one of these runs." in said
+
+
+def test_two_hosts_with_one_device_are_two_machines_each_with_its_own_price(tmp_path: Path, capsys: Capture) -> None:
+    """bf16 of 400 and 200 samples/s for 3.6 and 0.9 an hour: 2.5 and 1.25 per million."""
+    _stored(tmp_path, "H100", 0.02, cpu="EPYC")
+    _stored(tmp_path, "H100", 0.04, cpu="Xeon")
+    entries = (("H100", 3.6), ("H100 (Xeon, 2 threads)", 0.9))
+    machines = "".join(f'[[machine]]\ndevice = "{name}"\nhourly_price = {price}\n' for name, price in entries)
+    (tmp_path / "prices.toml").write_text(f'currency = "EUR"\n{machines}', encoding="utf-8")
+    for runs in ((), _runs(tmp_path)):
+        words = _words(_page(tmp_path, capsys, *runs)).replace("\u00a0", " ")
+        assert "2 machines" in words
+        said = (
+            "Fastest: gpt on H100 (EPYC, 2 threads) (bf16), 2.00× [2.00, 2.00] as fast as H100 (Xeon, 2 threads) (bf16)"
+        )
+        assert said in words
+    words = _words(_page(tmp_path, capsys, "--prices", tmp_path / "prices.toml")).replace("\u00a0", " ")
+    assert (
+        "Cheapest to train: gpt on H100 (Xeon, 2 threads) (bf16), while H100 (EPYC, 2 threads) (bf16) costs 2.00×"
+        in words
+    )
+    assert "An hour of H100 (EPYC, 2 threads) costs 3.60 EUR" in words
+
+
+def test_machines_whose_names_do_not_tell_them_apart_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    stored = [_stored(tmp_path, "A", 0.02, mig=part) for part in ("1g.10gb", "2g.20gb", None)]
+    assert list(labels_of(stored).values()) == [
+        "A (Test CPU, 2 threads) (mig 1g.10gb)",
+        "A (Test CPU, 2 threads) (mig 2g.20gb)",
+        "A (Test CPU, 2 threads) (mig None)",
+    ]
+    assert list(labels_of(stored[:1]).values()) == ["A"]
+
+
+def _cells(home: Path, *cells: tuple[str, str]) -> Run:
+    """One process of each workload and precision."""
+    return records.stored(home / "results", [records.record(spec=records.spec(*cell)) for cell in cells])
+
+
+def test_a_run_of_few_cells_does_not_stand_for_a_machine_that_has_a_fuller_one(tmp_path: Path) -> None:
+    whole = [("gpt", "fp32"), ("gpt", "bf16"), ("lstm", "fp32")]
+    _cells(tmp_path, *whole)
+    newest = _cells(tmp_path, *whole)
+    _cells(tmp_path, ("gpt", "bf16"))
+    _cells(tmp_path, ("gpt", "bf16"), ("lstm", "fp32"))
+    choice = newest_of_each_machine(Home(tmp_path))
+    assert [run.info.run for run in choice.runs] == [newest.info.run]
+    assert choice.remarks == ()
+
+
+def test_a_workload_that_only_another_run_has_is_named(tmp_path: Path, capsys: Capture) -> None:
+    older = _cells(tmp_path, ("gpt", "fp32"), ("lstm", "fp32"))
+    newer = _cells(tmp_path, ("gpt", "fp32"), ("bert", "fp32"))
+    words = _words(_page(tmp_path, capsys))
+    said = (
+        f"Test CPU: run {newer.info.run} does not have lstm, which run {older.info.run} of the same machine and profile"
+    )
+    assert f"! {said} has." in words
+    assert ampmark("report", "--hardware", "--home", tmp_path) == 0
+    assert f"! {said} has." in capsys.readouterr().err
+
+
+def test_prices_of_nothing_that_was_run_are_named_on_the_page_and_on_the_terminal(home: Path, capsys: Capture) -> None:
+    entries = '[[machine]]\ndevice = "fasd"\nhourly_price = 1.0\n[[amount]]\nworkload = "gqt"\nsamples = 10\n'
+    (home / "more.toml").write_text(PRICES + entries, encoding="utf-8")
+    assert ampmark("report", "--hardware", "--prices", home / "more.toml", "--home", home) == 0
+    ended = capsys.readouterr()
+    page = html.unescape(Path(ended.out.strip()).read_text(encoding="utf-8"))
+    for kind, name, near in (("price of the device", "fasd", "fast"), ("amount of the workload", "gqt", "gpt")):
+        said = f"The {kind} {name!r} is not used: no run that is compared has it; did you mean {near!r}?"
+        assert f"! {said}\n" in ended.err
+        assert said in page

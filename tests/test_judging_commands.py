@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import records
@@ -18,6 +20,7 @@ from suite.companions import AnchorNote, anchor_folder, write_note
 from suite.judge.acknowledged import acknowledgements
 from suite.judge.baseline import approve, list_approvals
 from suite.judge.calibration import calibration_for
+from suite.readings import Hardware, HardwareState
 from suite.record import Caution, Quality, TrialRecord
 from suite.store import Run, create_run, load_run
 
@@ -78,6 +81,49 @@ def test_a_baseline_of_another_stack_ends_a_gate_and_not_a_report(tmp_path: Path
     assert ampmark("report", "--home", tmp_path) == 0
     page = Path(capsys.readouterr().out.splitlines()[-1])
     assert "torch: 2.13.0 → 2.14.1" in page.read_text(encoding="utf-8")
+
+
+def test_a_refused_gate_is_an_error_of_junit_and_a_run_that_none_has_looked_at_is_not(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    run = _stored(tmp_path, records.cell(STEADY))
+    assert ampmark("report", "--home", tmp_path) == 0
+    path = tmp_path / "reports" / run.info.run / "junit.xml"
+
+    def errors() -> list[str | None]:
+        return [error.get("message") for error in ElementTree.parse(path).iter("error")]
+
+    assert errors() == []
+    said = _refused(capsys, tmp_path, "gate", "--baseline", "n" * 300)
+    assert said.endswith("has 300 characters; give one of at most 255.")
+    assert errors() == [said]
+    # It stays one until a gate can judge the run.
+    assert ampmark("report", "--home", tmp_path) == 0
+    assert errors() == [said]
+    assert ampmark("export", "--format", "junit", "--to", tmp_path / "j.xml", "--home", tmp_path) == 0
+    assert [e.get("message") for e in ElementTree.parse(tmp_path / "j.xml").iter("error")] == [said]
+    approve(tmp_path / "results", _stored(tmp_path, records.cell(STEADY)), "main", "trusted")
+    assert ampmark("gate", run.info.run, "--home", tmp_path) == 0
+    assert errors() == []
+
+
+def test_a_cell_that_vanished_is_seen_wherever_the_run_is(tmp_path: Path, capsys: Capture) -> None:
+    """Also behind more findings than the summary has rows."""
+    kept = [trial for number in range(5) for trial in records.cell(STEADY, f"w{number}")]
+    approve(tmp_path / "results", _stored(tmp_path, [*kept, *records.cell(STEADY, "lost")]), "main", "trusted")
+    run = _stored(tmp_path, kept)
+    assert ampmark("gate", "--home", tmp_path) == 2
+    folder = tmp_path / "reports" / run.info.run
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    first = next(line for line in summary.splitlines() if line.startswith("| ") and "×" in line)
+    assert first.startswith("| ≠ incomparable | lost × fp32 | outcome |")
+    (error,) = ElementTree.parse(folder / "junit.xml").iter("error")
+    assert error.get("message") == "incomparable; the candidate has no trial of this cell."
+    said = "1 cell cannot be compared with the base, which may hide anything: "
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert said in page
+    assert "Nothing regressed" not in page
+    assert "≠ incomparable" in re.sub(r"<[^>]+>", "", (tmp_path / "reports" / "index.html").read_text(encoding="utf-8"))
 
 
 # --- explain --------------------------------------------------------------------------------------------------------
@@ -338,6 +384,28 @@ def test_calibrate_freezes_and_shows_the_choices(tmp_path: Path, capsys: Capture
     assert ampmark("gate", "--json", "--home", tmp_path) == 0
 
 
+def test_compare_and_gate_agree_by_what_is_frozen(tmp_path: Path, capsys: Capture) -> None:
+    """The minimum varies least between processes, so it is frozen; the median is 8 % slower, and the minimum is not."""
+
+    def trials(medians: Sequence[float]) -> list[TrialRecord]:
+        steps = [records.trace(seconds=(median,) * 2 + (0.1,) * 2 + (median,) * 8) for median in medians]
+        return [records.record(spec=records.spec(repeat=n), steps=each) for n, each in enumerate(steps)]
+
+    _stored(tmp_path, trials([0.118, 0.121, 0.124, 0.119, 0.122] * 2))
+    assert ampmark("calibrate", "latest", *WHY, "--home", tmp_path) == 0
+    base = _stored(tmp_path, trials([0.1200, 0.1201, 0.1199, 0.1202, 0.1198]))
+    approve(tmp_path / "results", base, "main", "trusted")
+    run = _stored(tmp_path, trials([0.1300, 0.1301, 0.1299, 0.1302, 0.1298]))
+    capsys.readouterr()
+    found = []
+    for command in (("gate",), ("compare", base.info.run, run.info.run)):
+        ampmark(*command, "--json", "--home", tmp_path)
+        document = json.loads(capsys.readouterr().out)
+        found.append([(f["metric"], f["verdict"], f["estimator"], f["change"]) for f in document["findings"]])
+    assert found[0] == found[1]
+    assert ("step_seconds", "unchanged", "min", 0.0) in found[0]
+
+
 def test_calibrate_as_json(tmp_path: Path, capsys: Capture) -> None:
     _stored(tmp_path, _seeds(10))
     assert ampmark("calibrate", "latest", *WHY, "--json", "--home", tmp_path) == 0
@@ -441,6 +509,32 @@ def test_a_top_up_that_would_not_help_is_not_made_and_says_what_would(tmp_path: 
         "run with --anchor, or approve a baseline with more repeats"
     )
     assert not (run.folder / "topup").exists()
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "clocks", "remedies"),
+    [
+        (5, (1980.0, 1980.0), "approve a baseline that was measured on a quiet machine"),
+        (0, (1980.0, 1200.0), "lock the GPU's clock alike on both sides"),
+        (5, (1980.0, 1200.0), "lock the GPU's clock alike on both sides"),
+        (0, (1980.0, 1980.0), "run with --anchor, or approve a baseline with more repeats"),
+    ],
+)
+def test_what_would_help_fits_what_hides_the_answer(
+    tmp_path: Path, capsys: Capture, disturbed: int, clocks: tuple[float, float], remedies: str
+) -> None:
+    base = _at_clock(records.cell(UNSTEADY), clocks[0])
+    load = Caution("foreign_load", "somebody else")
+    base = [*(replace(trial, cautions=(load,)) for trial in base[:disturbed]), *base[disturbed:]]
+    approve(tmp_path / "results", _stored(tmp_path, base), "main", "trusted")
+    _stored(tmp_path, _at_clock(records.cell(_slower(UNSTEADY, 1.02)), clocks[1]))
+    said = "no top-up: more processes of the candidate alone would not decide what is inconclusive; "
+    assert _without_top_up(capsys, tmp_path) == said + remedies
+
+
+def _at_clock(trials: Sequence[TrialRecord], megahertz: float) -> list[TrialRecord]:
+    state = HardwareState(sm_clock_mhz=megahertz)
+    return [replace(trial, hardware=Hardware(state, state, state)) for trial in trials]
 
 
 def test_undecided_cells_are_measured_until_they_are_decided_and_no_others(

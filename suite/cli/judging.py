@@ -23,7 +23,7 @@ from suite.cli.options import (
 )
 from suite.decode import encode
 from suite.errors import SuiteError, UsageError
-from suite.hardware import newest_of_each_machine, report_hardware
+from suite.hardware import Choice, newest_of_each_machine, report_hardware, unused_prices
 from suite.home import Home
 from suite.terminal.progress import RunDisplay
 from suite.terminal.runs import print_baselines
@@ -45,7 +45,7 @@ def report(
     baseline: Annotated[str | None, typer.Option(help="Judge it again first, against this approved baseline.")] = None,
     hardware: Annotated[
         bool,
-        typer.Option("--hardware", help="One page of machines side by side; by default their newest of one profile."),
+        typer.Option("--hardware", help="One page of machines side by side; by default their fullest runs."),
     ] = False,
     prices: Annotated[
         Path | None, typer.Option(help="With --hardware: TOML file of what the machines cost (docs/prices.toml).")
@@ -60,8 +60,10 @@ def report(
     if hardware:
         if baseline is not None:
             raise UsageError("--hardware compares machines and no baseline; leave out --baseline.")
-        chosen = [load(place, run) for run in runs] if runs else newest_of_each_machine(place)
-        print(report_hardware(chosen, place, prices, inline=inline))
+        choice = Choice(tuple(load(place, run) for run in runs)) if runs else newest_of_each_machine(place)
+        for said in (*choice.remarks, *unused_prices(choice.runs, prices)):
+            print(f"! {said}", file=sys.stderr)
+        print(report_hardware(choice.runs, place, prices, inline=inline, remarks=choice.remarks))
         rewrite_index(place)
         return
     if prices is not None:
@@ -81,7 +83,7 @@ def compare(
     """Judge one stored run against another, cell by cell."""
     place = Home.choose(home)
     failing = failing_on(fail_on)
-    verdicts = api.compare(load(place, base), load(place, candidate))
+    verdicts = api.compare(load(place, base), load(place, candidate), home=place)
     _say(verdicts, as_json)
     raise typer.Exit(verdicts.exit_status(failing))
 
@@ -152,7 +154,9 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     """Look again with more processes where the number of processes is what is missing."""
     from suite.anchor import again
     from suite.companions import looks_of
+    from suite.judge.baseline import find
     from suite.judge.gate import undecided
+    from suite.judge.remedies import why_no_top_up
     from suite.judge.stats import MOST_LOOKS, TOP_UP_PROCESSES
     from suite.judge.verdict_file import write_verdicts
 
@@ -171,28 +175,12 @@ def _topped_up(candidate: Run, place: Home, baseline: str, verdicts: Verdicts, *
     if len(looks_of(candidate)) == 1:
         # With one look the error rates need not be shared.
         verdicts = api.gate(candidate, home=place, baseline=baseline)
-        refused = refused or _hopeless(verdicts)
+        _, base = find(place.results, baseline, candidate.info.environment)
+        refused = refused or why_no_top_up(verdicts, base)
     if refused is not None:
         verdicts = replace(verdicts, warnings=(*verdicts.warnings, f"no top-up: {refused}"))
         write_verdicts(place.reports, verdicts)
     return verdicts
-
-
-def _hopeless(verdicts: Verdicts) -> str | None:
-    """Why no more processes were measured, where something is inconclusive that they could have decided."""
-    from suite.judge.findings import MetricClass, Verdict
-
-    open_ = [
-        finding
-        for finding in verdicts.findings
-        if finding.metric_class is MetricClass.STOCHASTIC and finding.verdict is Verdict.INCONCLUSIVE
-    ]
-    if not open_:
-        return None
-    return (
-        "more processes of the candidate alone would not decide what is inconclusive; "
-        "run with --anchor, or approve a baseline with more repeats"
-    )
 
 
 def _say(verdicts: Verdicts, as_json: bool) -> None:

@@ -95,7 +95,7 @@ def export(
 
 def _content(place: Home, run: store.Run, form: Format) -> bytes:
     from suite.interchange import junit, pytest_benchmark, tables
-    from suite.judge.verdict_file import read_verdicts
+    from suite.judge.verdict_file import read_refusal, read_verdicts
 
     match form:
         case Format.CSV:
@@ -107,4 +107,5 @@ def _content(place: Home, run: store.Run, form: Format) -> bytes:
         case Format.PYTEST_BENCHMARK:
             return pytest_benchmark.pytest_benchmark_of(run)
         case Format.JUNIT:
-            return junit.junit_of(run, read_verdicts(place.reports, run.info.run))
+            name = run.info.run
+            return junit.junit_of(run, read_verdicts(place.reports, name), read_refusal(place.reports, name))

@@ -1,7 +1,8 @@
 """A run's verdicts as JUnit's XML, which every CI server shows: one test case per finding.
 
-`regressed` is a failure and `failed` an error; what was not measured, or cannot be compared or decided, is skipped with
-its reason, for a pass would claim more than is known. A run without verdicts has one case per trial.
+`regressed` is a failure, and `failed` and `incomparable` are errors, as the exit status says too; what was not measured
+or cannot be decided is skipped with its reason, for a pass would claim more than is known. A run without verdicts has
+one case per trial, and where a gate was refused one more, an error, with why.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _RESULT = {
     Verdict.REGRESSED: _FAILURE,
     Verdict.FAILED: _ERROR,
     Verdict.INCONCLUSIVE: _SKIPPED,
-    Verdict.INCOMPARABLE: _SKIPPED,
+    Verdict.INCOMPARABLE: _ERROR,
     Verdict.NOT_MEASURED: _SKIPPED,
 }
 
@@ -38,9 +39,11 @@ class _Case:
     message: str = ""
 
 
-def junit_of(run: Run, verdicts: Verdicts | None) -> bytes:
-    """The XML, UTF-8."""
+def junit_of(run: Run, verdicts: Verdicts | None, refusal: str | None = None) -> bytes:
+    """The XML, UTF-8. `refusal` is why a gate could not judge the run, which has no verdicts then."""
     cases = list(_findings(verdicts.findings) if verdicts else _trials(run))
+    if refusal is not None:
+        cases.insert(0, _Case("ampmark", "gate", 0.0, _ERROR, refusal))
     counts = {kind: sum(case.result == kind for case in cases) for kind in (_FAILURE, _ERROR, _SKIPPED)}
     numbers = {
         "tests": str(len(cases)),

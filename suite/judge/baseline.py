@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from suite.decode import DecodeError, decode, encode
 from suite.errors import DamagedResults, Incomparable, NoBaseline, UsageError
-from suite.files import locked, unwritable, write_atomically
+from suite.files import held_for_reading, locked, unwritable, write_atomically
 from suite.record import Environment
 from suite.store import Run, load_run
 
 __all__ = ["Approval", "approve", "find", "list_approvals", "weaknesses"]
+
+LONGEST_NAME = 255
+"""Characters that a folder's name may have."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Approval:
     device: str
     reason: str
     approved_at: str
+    copy: str | None = None
+    """Name of the folder, beside this file, that holds the copy; None of an older file: the run's own name."""
 
     def __post_init__(self) -> None:
         if datetime.fromisoformat(self.approved_at).tzinfo is None:
@@ -42,8 +48,7 @@ def approve(results: Path, run: Run, name: str, reason: str) -> Approval:
         UsageError: an empty reason, a name that is no file name, or a run that was cut short or has no numbers.
         UnwritableResults: the copy cannot be written.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise UsageError(f"baseline name {name!r} is not usable; give letters, digits, dots, dashes and underscores.")
+    _check_name(name)
     if not reason.strip():
         raise UsageError("--reason is empty; say why this run may be the measure of later ones.")
     if run.info.sealed_at is None:
@@ -60,8 +65,7 @@ def approve(results: Path, run: Run, name: str, reason: str) -> Approval:
         reason=reason,
         approved_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    _store(_folder(results, name, approval.fingerprint), run, approval)
-    return approval
+    return _store(_folder(results, name, approval.fingerprint), run, approval)
 
 
 def weaknesses(run: Run) -> tuple[str, ...]:
@@ -94,13 +98,26 @@ def find(results: Path, name: str, environment: Environment) -> tuple[Approval, 
     """The approved baseline of this name for this machine and software.
 
     Raises:
+        UsageError: a name that no baseline can have.
         NoBaseline: there is none of this name; the message says what there is and how to approve one.
         Incomparable: those of this name are for others; the message lists what differs from the nearest.
     """
+    _check_name(name)
     folder = _folder(results, name, environment.fingerprint)
-    if not (folder / "baseline.json").exists():
-        raise _missing(results, name, environment)
-    return _load(folder)
+    with held_for_reading(results / "baselines"):
+        if not (folder / "baseline.json").exists():
+            raise _missing(results, name, environment)
+        return _load(folder)
+
+
+def _check_name(name: str) -> None:
+    """It is the name of a folder."""
+    if len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"baseline name {name[:20]!r}… has {len(name)} characters; give one of at most {LONGEST_NAME}."
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"baseline name {name!r} is not usable; give letters, digits, dots, dashes and underscores.")
 
 
 def _missing(results: Path, name: str, environment: Environment) -> NoBaseline | Incomparable:
@@ -132,33 +149,33 @@ def list_approvals(results: Path) -> list[Approval]:
 
 def _load(folder: Path) -> tuple[Approval, Run]:
     approval = _read(folder / "baseline.json")
-    return approval, load_run(folder / approval.run)
+    return approval, load_run(folder / (approval.copy or approval.run))
 
 
 def _folder(results: Path, name: str, fingerprint: str) -> Path:
     return results / "baselines" / name / fingerprint[:12]
 
 
-def _store(folder: Path, run: Run, approval: Approval) -> None:
+def _store(folder: Path, run: Run, approval: Approval) -> Approval:
     """Copy the run beside the former one, and put it in its place; of two approvals at once the last one counts."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder.parents[1]):
-            _swap(folder, run, approval)
+            return _swap(folder, run, approval)
     except OSError as error:
         raise unwritable(folder, error) from error
 
 
-def _swap(folder: Path, run: Run, approval: Approval) -> None:
-    """Point baseline.json at the new copy in one step, then drop the former copy."""
+def _swap(folder: Path, run: Run, approval: Approval) -> Approval:
+    """Point baseline.json at the new copy in one step, then drop the former: whenever it is killed, one is whole."""
+    approval = replace(approval, copy=f"{approval.run}.{secrets.token_hex(6)}")
     with tempfile.TemporaryDirectory(dir=folder) as partial:
-        copy = shutil.copytree(run.folder, Path(partial) / "copy")
-        shutil.rmtree(folder / approval.run, ignore_errors=True)
-        copy.rename(folder / approval.run)
+        shutil.copytree(run.folder, Path(partial) / "copy").rename(folder / str(approval.copy))
     write_atomically(folder / "baseline.json", json.dumps(encode(approval), indent=1).encode())
     for former in folder.iterdir():
-        if former.is_dir() and former.name != approval.run:
+        if former.is_dir() and former.name != approval.copy:
             shutil.rmtree(former)
+    return approval
 
 
 def _read(path: Path) -> Approval:

@@ -41,7 +41,10 @@ class Clocks:
         return math.log(self.before / self.after)
 
     def explain(self, verdict: Verdict, result: Comparison, limit: float) -> bool:
-        """Whether the verdict may be the clock's doing: a change in its favour by what matters is left of no bound."""
+        """Whether the verdict may be the clock's doing: less what that explains, the near bound is below the limit.
+
+        A clock that moved the other way explains nothing, and is no evidence of more either.
+        """
         if result.low is None or result.high is None:
             return True
         if verdict is Verdict.REGRESSED:

@@ -10,23 +10,23 @@ __all__ = ["ORDER", "Finding", "MetricClass", "OfCell", "OperatorGrowth", "Preci
 
 
 class Verdict(enum.StrEnum):
-    """The answer for one cell and metric."""
+    """The answer for one cell and metric, the worst first."""
 
     REGRESSED = "regressed"
     FAILED = "failed"
     """The candidate did not finish where the baseline did."""
+    INCOMPARABLE = "incomparable"
+    """The two sides were not set up alike, or what the base has is gone, which may hide anything; `reasons` says it."""
     INCONCLUSIVE = "inconclusive"
     CHANGED = "changed"
     """Not the same, and by itself neither better nor worse: other bits, or a part of a machine-wide shift."""
     IMPROVED = "improved"
     UNCHANGED = "unchanged"
-    INCOMPARABLE = "incomparable"
-    """The two sides were not set up alike; `reasons` lists what differs."""
     NOT_MEASURED = "not measured"
     """Neither side has numbers, or one of them was not run; `reasons` says why."""
 
 
-#: Worst first: the order of tables and summaries.
+#: Worst first: the order of tables and summaries, and of what counts where two say something.
 ORDER = {verdict: place for place, verdict in enumerate(Verdict)}
 
 

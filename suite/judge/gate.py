@@ -17,7 +17,7 @@ from suite.judge.findings import ORDER, Finding, MetricClass, Verdict, Verdicts
 from suite.judge.stats import FEWEST, MOST_LOOKS
 from suite.store import Run
 
-__all__ = ["judge", "undecided"]
+__all__ = ["judge", "judge_pair", "undecided"]
 
 _LASTING = (Verdict.REGRESSED, Verdict.FAILED, Verdict.CHANGED, Verdict.INCOMPARABLE)
 _TESTED = (MetricClass.STOCHASTIC, MetricClass.COUNT, MetricClass.QUALITY)
@@ -53,6 +53,17 @@ def judge(candidate: Run, results: Path, baseline: str, *, topping_up: bool = Fa
     verdicts = collapsed(verdicts)
     command = f"ampmark gate {candidate.info.run} --baseline {baseline}"
     return replace(verdicts, reproduce=command + " --top-up" * topping_up)
+
+
+def judge_pair(base: Run, candidate: Run, results: Path) -> Verdicts:
+    """Findings of a run against any other, by the same frozen choices as against a baseline.
+
+    Raises:
+        Incomparable: they are from different machines or stacks.
+    """
+    calibration = calibration_for(results, candidate.info.fingerprint).fitting(set(candidate.trials["setup_sha256"]))
+    command = f"ampmark compare {base.info.run} {candidate.info.run}"
+    return compare_runs(base, candidate, Terms(calibration=calibration, reproduce=command))
 
 
 def undecided(verdicts: Verdicts) -> list[Cell]:

@@ -16,7 +16,8 @@ from suite.judge.cells import measured, rows_of
 from suite.judge.estimates import Estimate, estimate
 from suite.judge.recommendation import NONE_APPLIED, Mode, Recommendation, recommendations
 from suite.purchase.costs import JOULES_PER_KWH, Machine, break_even_price
-from suite.purchase.prices import Prices
+from suite.purchase.machines import labels_of
+from suite.purchase.prices import MachinePrice, Prices
 from suite.purchase.tasks import odd_ones, task_of
 from suite.store import Run
 
@@ -36,6 +37,7 @@ class Offer:
     """One machine with one workload in one precision."""
 
     device: str
+    """What the machine is called: its device, and more where several have the same."""
     run: str
     workload: str
     precision: str
@@ -64,6 +66,8 @@ class Offer:
     """Why its numbers are not compared with others'; None where they are."""
     without_cost: str | None = None
     """Why there is no cost; None where there is one."""
+    price: MachinePrice | None = None
+    """The price file's entry for the device or for the machine's name."""
     machine: Machine | None = None
     """What its costs are made of."""
 
@@ -95,7 +99,8 @@ def offers(
 
     `calibration_of` gives what is frozen for a run's machine: the margins that its qualities are judged by.
     """
-    found = [offer for run in runs for offer in _of_run(run, prices, calibration_of(run))]
+    names = labels_of(runs)
+    found = [offer for run in runs for offer in _of_run(run, names[run.info.run], prices, calibration_of(run))]
     order = {workload: place for place, workload in enumerate(dict.fromkeys(offer.workload for offer in found))}
     odd = {workload: _odd(workload, runs, found) for workload in order}
     compared = [replace(offer, unranked=offer.unranked or odd[offer.workload].get(offer.run)) for offer in found]
@@ -116,12 +121,12 @@ def _odd(workload: str, runs: Sequence[Run], found: Sequence[Offer]) -> dict[str
     return odd_ones(tasks, {o.run for o in found if o.workload == workload and o.stands})
 
 
-def _of_run(run: Run, prices: Prices | None, calibration: Calibration) -> Iterator[Offer]:
+def _of_run(run: Run, name: str, prices: Prices | None, calibration: Calibration) -> Iterator[Offer]:
     for said in recommendations(run, calibration):
         for mode in said.modes:
             finished = measured(rows_of(run, (said.workload, mode.precision)))
             offer = Offer(
-                device=run.info.environment.device_name,
+                device=name,
                 run=run.info.run,
                 workload=said.workload,
                 precision=mode.precision,
@@ -131,6 +136,7 @@ def _of_run(run: Run, prices: Prices | None, calibration: Calibration) -> Iterat
                 excluded=mode.excluded,
                 device_bytes=run.info.environment.device_memory_bytes,
                 unranked=mode.unranked,
+                price=None if prices is None else prices.of(name, run.info.environment.device_name),
             )
             yield offer if finished.empty else _with_numbers(offer, finished, prices)
 
@@ -163,7 +169,7 @@ def _with_numbers(offer: Offer, rows: pd.DataFrame, prices: Prices | None) -> Of
         rates=rates,
         joules_per_sample=estimate(joules) if joules else None,
     )
-    price = None if prices is None else prices.of(offer.device)
+    price = offer.price
     if prices is None or price is None:
         return replace(offer, without_cost=NO_PRICES if prices is None else "the price file has no such device")
     per_joule = (prices.power_price_per_kwh or 0.0) * prices.power_overhead / JOULES_PER_KWH

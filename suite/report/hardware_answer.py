@@ -18,7 +18,8 @@ from suite.report.text import shorten
 
 __all__ = ["LONGEST_NAME", "answer_table", "break_even_table", "headline", "paid", "shown", "where"]
 
-LONGEST_NAME = 60
+LONGEST_NAME = 90
+"""Of a machine that shares its device with another the processor and the threads are part of the name."""
 LONGEST_REASON = 160
 PER_MILLION = 1e6
 
@@ -77,9 +78,9 @@ def break_even_table(evens: Sequence[BreakEven], prices: Prices) -> Table:
         (
             _name(each.workload),
             where(each.offer),
-            f"{where(each.rival)} at {paid(prices.of(each.rival.device))}",
+            f"{where(each.rival)} at {paid(each.rival.price)}",
             _while(each),
-            paid(prices.of(each.offer.device)),
+            paid(each.offer.price),
         )
         for each in evens
     ]

@@ -26,6 +26,7 @@ from suite.store import Run
 __all__ = ["hardware_sheet"]
 
 BYTES_PER_GIB = 2.0**30
+LONGEST_WARNING = 400
 STANDS = (
     "Machines are compared in the mode recommended on each; where none is, in the fastest that qualifies, and the "
     "remarks name what is not counted."
@@ -42,7 +43,12 @@ NOT_MEASURED = (
 
 
 def hardware_sheet(
-    runs: Sequence[Run], every: Sequence[Offer], prices: Prices | None, price_file: str | None = None
+    runs: Sequence[Run],
+    every: Sequence[Offer],
+    prices: Prices | None,
+    price_file: str | None = None,
+    *,
+    warnings: Sequence[str] = (),
 ) -> Sheet:
     """Everything on the page; `price_file` is the name of the file that the prices are from."""
     workloads = list(dict.fromkeys(offer.workload for offer in every))
@@ -55,7 +61,7 @@ def hardware_sheet(
         + ", ".join(f"{run.info.run} ({run.info.created_at[:10]})" for run in runs),
         headline=headline(found, by_cost=prices is not None),
         answer=answer_table(found, evens, prices),
-        warnings=tuple(profile_warnings(runs)),
+        warnings=(*profile_warnings(runs), *(shorten(said, LONGEST_WARNING) for said in warnings)),
         sections=(compared_table(runs), *([break_even_table(evens, prices)] if prices else [])),
         sentences=(
             f"Rule for the recommended mode: {RULE}",
@@ -109,7 +115,7 @@ def _chart(drawn: Sequence[tuple[Offer, Estimate]], what: str) -> Spec:
             "low": found.value if found.low is None else found.low,
             "high": found.value if found.high is None else found.high,
             "fill": INK if offer.stands else PAPER,
-            "name": f"{shorten(offer.device, 30)} · {shorten(offer.precision, 16)}",
+            "name": f"{shorten(offer.device, LONGEST_NAME)} · {shorten(offer.precision, 16)}",
         }
         for place, (offer, found) in enumerate(drawn)
     ]

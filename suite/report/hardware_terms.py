@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from suite.purchase.comparison import Offer
+from suite.purchase.machines import labels_of
 from suite.purchase.prices import HOURS_PER_YEAR, Prices
 from suite.report import numbers
 from suite.report.hardware_answer import LONGEST_NAME, paid
@@ -37,15 +38,15 @@ def compared_table(runs: Sequence[Run]) -> Table:
         "CUDA",
         "Power limit, W",
     )
-    return Table.of("What was compared", head, [_compared(run) for run in runs])
+    names = labels_of(runs)
+    return Table.of("What was compared", head, [_compared(run, names[run.info.run]) for run in runs])
 
 
 def profile_warnings(runs: Sequence[Run]) -> Iterator[str]:
     """One sentence per profile that is too small for this page."""
+    names = labels_of(runs)
     for profile in TOO_SMALL:
-        machines = [
-            shorten(run.info.environment.device_name, LONGEST_NAME) for run in runs if run.info.plan.profile == profile
-        ]
+        machines = [names[run.info.run] for run in runs if run.info.plan.profile == profile]
         if machines:
             yield (
                 f"The networks of the profile {profile} are far too small to rank hardware: {first_of(machines)} ran "
@@ -69,17 +70,14 @@ def contents(every: Sequence[Offer], prices: Prices | None) -> Notes:
 
 
 def _prices(every: Sequence[Offer], prices: Prices) -> Iterator[str]:
-    devices = list(dict.fromkeys(offer.device for offer in every))
-    for device in devices:
-        price = prices.of(device)
-        if price is None:
-            continue
+    priced = {offer.device: offer.price for offer in every if offer.price is not None}
+    for device, price in priced.items():
         power = "without power" if price.bought else "rent, power included"
         yield (
             f"An hour of {shorten(device, LONGEST_NAME)} costs {numbers.number(price.per_hour)} {prices.currency} "
             f"({power})."
         )
-    if any(price.bought for device in devices if (price := prices.of(device))):
+    if any(price.bought for price in priced.values()):
         yield (
             f"Power of a bought machine: what the accelerator itself drew in the timed steps, times "
             f"{prices.power_overhead:g} for cooling and supply, at {numbers.number(prices.power_price_per_kwh)} "
@@ -111,17 +109,17 @@ def price_table(prices: Prices) -> Table:
 
 def difference_table(runs: Sequence[Run]) -> Table:
     """What differs between the first machine and each other one, besides the machine: software counts as well."""
-    first = runs[0].info
+    first, names = runs[0].info, labels_of(runs)
     rows = [
-        (run.info.environment.device_name, difference_words(difference))
+        (names[run.info.run], difference_words(difference))
         for run in runs[1:]
         for difference in first.environment.differences(run.info.environment, code=True)
     ]
-    name = shorten(first.environment.device_name, LONGEST_NAME)
+    name = shorten(names[first.run], LONGEST_NAME)
     return Table.of(f"What differs from {name} (run {first.run})", ("Machine", "What"), rows)
 
 
-def _compared(run: Run) -> tuple[str, ...]:
+def _compared(run: Run, name: str) -> tuple[str, ...]:
     info = run.info
     machine, trials = info.environment, info.plan.trials
     sizes = {spec.workload: _size(spec.setup.batch_size, spec.setup.accumulation, spec.setup.steps) for spec in trials}
@@ -129,7 +127,7 @@ def _compared(run: Run) -> tuple[str, ...]:
     seeds = [str(seed) for seed in dict.fromkeys(spec.seed for spec in trials)]
     limit = machine.power_limit_watts
     return (
-        machine.device_name,
+        name,
         info.run,
         info.created_at[:10],
         info.plan.profile,

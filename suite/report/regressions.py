@@ -86,7 +86,7 @@ def finding_rows(findings: Sequence[Finding], shown: Container[str] = ()) -> lis
 
 
 def alarm_sentence(verdicts: Verdicts) -> str:
-    """What got worse, or that nothing did and how much of it could not be decided."""
+    """What got worse or cannot be compared, or that nothing did and how much of it could not be decided."""
     alarms = [f for f in worst_first(verdicts.findings) if f.verdict in (Verdict.REGRESSED, Verdict.FAILED)]
     own = [finding for finding in alarms if not _of_many(finding)]
     cells = list(dict.fromkeys(finding.cell for finding in own))
@@ -94,6 +94,10 @@ def alarm_sentence(verdicts: Verdicts) -> str:
     if own:
         counted = f"{len(own)} finding{'s' * (len(own) > 1)} in {len(cells)} cell{'s' * (len(cells) > 1)}"
         said.append(f"{counted} got worse: {first_of(cells, MOST_NAMED)}.")
+    lost = list(dict.fromkeys(f.cell for f in verdicts.findings if f.verdict is Verdict.INCOMPARABLE))
+    if lost:
+        counted = f"{len(lost)} cell{'s' * (len(lost) > 1)} cannot be compared with the base"
+        said.append(f"{counted}, which may hide anything: {first_of(lost, MOST_NAMED)}.")
     if said:
         sentence = " ".join(said)
         return sentence[:1].upper() + sentence[1:]

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
 from markupsafe import Markup
@@ -80,7 +80,7 @@ def _name() -> str:
     import vl_convert
 
     libraries = (vl_convert.get_vega_version(), VEGA_LITE, vl_convert.get_vega_embed_version())
-    return name_of(vl_convert.__version__, *libraries, LICENCE, _ours())
+    return name_of(metadata.version("vl-convert-python"), *libraries, LICENCE, _ours())
 
 
 @functools.cache

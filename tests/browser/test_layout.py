@@ -72,14 +72,10 @@ def test_nothing_scrolls_sideways_overlaps_or_leaves_its_cell(open_page: Open, n
     for width in WIDTHS:
         visit.page.set_viewport_size({"width": width, "height": 900})
         _is_tidy(visit.page, width)
-
-
-@pytest.mark.parametrize("name", TAME)
-def test_nothing_overlaps_or_leaves_its_cell_on_paper(open_page: Open, name: str) -> None:
-    visit = open_page(name, width=PAPER)
-    visit.enliven()
-    visit.page.emulate_media(media="print")
-    _is_tidy(visit.page, PAPER)
+    if name in TAME:  # names without end are shrunk to the paper
+        visit.page.set_viewport_size({"width": PAPER, "height": 900})
+        visit.page.emulate_media(media="print")
+        _is_tidy(visit.page, PAPER)
 
 
 @pytest.mark.parametrize("name", ["run", "machines with prices", "scan", "hostile run", "hostile machines"])

@@ -84,7 +84,7 @@ def _suite(run: Run, verdicts: Verdicts | None) -> ElementTree.Element:
         (Verdict.REGRESSED, "failure"),
         (Verdict.FAILED, "error"),
         (Verdict.INCONCLUSIVE, "skipped"),
-        (Verdict.INCOMPARABLE, "skipped"),
+        (Verdict.INCOMPARABLE, "error"),
         (Verdict.NOT_MEASURED, "skipped"),
         (Verdict.CHANGED, None),
         (Verdict.IMPROVED, None),
@@ -109,6 +109,14 @@ def test_without_verdicts_a_case_is_a_trial_and_odd_characters_do_not_break_it()
     assert cases[3][0].get("message") == "timed out: 60 s <\ufffd \ufffd ]]>"
 
 
+def test_a_refused_gate_is_one_error_more_with_the_sentence() -> None:
+    suite = ElementTree.fromstring(junit_of(RUN, None, "no baseline 'mian' is approved"))[0]
+    assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("5", "2", "0")
+    case = suite[0]
+    assert (case.get("classname"), case.get("name")) == ("ampmark", "gate")
+    assert [(child.tag, child.get("message")) for child in case] == [("error", "no baseline 'mian' is approved")]
+
+
 ATTRIBUTES = {
     "testsuites": {"name", "time", "tests", "failures", "disabled", "errors"},
     "testsuite": {
@@ -125,6 +133,6 @@ ATTRIBUTES = {
 def test_only_what_the_common_schema_knows_is_written() -> None:
     """Elements and attributes of Jenkins' junit-10.xsd (xunit-plugin), which other servers' readers follow."""
     verdicts = _verdicts(*(Finding("g", "p", f"m{n}", verdict) for n, verdict in enumerate(Verdict)))
-    for text in (junit_of(RUN, verdicts), junit_of(RUN, None)):
+    for text in (junit_of(RUN, verdicts), junit_of(RUN, None), junit_of(RUN, None, "why")):
         for element in ElementTree.fromstring(text).iter():
             assert set(element.attrib) <= ATTRIBUTES[element.tag]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 import records
 from pandas.testing import assert_frame_equal
 
+from suite.decode import encode
 from suite.errors import DamagedResults, Incomparable, NoBaseline, SuiteError, UnwritableResults, UsageError
+from suite.files import held_for_reading
 from suite.judge.baseline import approve, find, list_approvals, weaknesses
 from suite.record import Caution, Outcome, TrialRecord
 from suite.store import Run, create_run, load_run
@@ -72,7 +75,7 @@ def test_approvals_at_the_same_time_all_succeed_and_the_last_one_counts(tmp_path
     found, base = find(tmp_path, "main", HERE)
     assert found in made
     assert base.info.run == found.run
-    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", found.run}
+    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", found.copy}
     assert {path.name for path in (tmp_path / "baselines").iterdir()} == {".lock", "main"}
 
 
@@ -104,7 +107,61 @@ def test_two_processes_may_approve_at_the_same_time(tmp_path: Path) -> None:
     said = [process.communicate()[1] for process in both]
     assert [(process.returncode, text) for process, text in zip(both, said, strict=True)] == [(0, ""), (0, "")]
     found, base = find(tmp_path, "main", HERE)
-    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", found.run}
+    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", found.copy}
+
+
+def test_while_baselines_are_approved_each_one_found_is_whole(tmp_path: Path) -> None:
+    """The same run again, and another one: what is found is always one of them, and never half of it."""
+    runs = [_stored(tmp_path, 0.1), _stored(tmp_path, 0.2)]
+    approve(tmp_path, runs[0], "main", "first")
+    with ThreadPoolExecutor(1) as pool:
+        approvals = [pool.submit(approve, tmp_path, runs[number // 2 % 2], "main", "again") for number in range(12)]
+        found = {find(tmp_path, "main", HERE)[1].info.run}
+        while not all(approval.done() for approval in approvals):
+            found.add(find(tmp_path, "main", HERE)[1].info.run)
+    assert found <= {run.info.run for run in runs}
+    assert [approval.result().name for approval in approvals] == ["main"] * 12
+
+
+def test_an_approval_waits_for_whoever_reads_the_former_one(tmp_path: Path) -> None:
+    first, second = _stored(tmp_path, 0.1), _stored(tmp_path, 0.2)
+    approve(tmp_path, first, "main", "first")
+    with ThreadPoolExecutor(1) as pool:
+        with held_for_reading(tmp_path / "baselines"):
+            waiting = pool.submit(approve, tmp_path, second, "main", "second")
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+            assert find(tmp_path, "main", HERE)[0].reason == "first"
+        waiting.result()
+    assert find(tmp_path, "main", HERE)[0].reason == "second"
+
+
+def test_the_former_copy_is_there_until_the_new_one_is_pointed_at(tmp_path: Path) -> None:
+    """An approval that is killed in between leaves a copy that nothing points at; the next one clears it away."""
+    run = _stored(tmp_path)
+    former = approve(tmp_path, run, "main", "first")
+    _, base = find(tmp_path, "main", HERE)
+    shutil.copytree(run.folder, base.folder.with_name(f"{run.info.run}.left"))
+    assert find(tmp_path, "main", HERE)[0] == former
+    again = approve(tmp_path, run, "main", "again")
+    assert former.copy != again.copy
+    assert {path.name for path in base.folder.parent.iterdir()} == {"baseline.json", again.copy}
+
+
+def test_a_baseline_of_an_older_version_is_found_and_replaced(tmp_path: Path) -> None:
+    """Its copy has the run's own name, and baseline.json does not say so."""
+    run = _stored(tmp_path)
+    approval = approve(tmp_path, run, "main", "first")
+    folder = find(tmp_path, "main", HERE)[1].folder
+    path = folder.with_name("baseline.json")
+    folder.rename(folder.with_name(run.info.run))
+    old = {name: value for name, value in encode(approval).items() if name != "copy"}
+    path.write_text(json.dumps(old), encoding="utf-8")
+    (tmp_path / "baselines" / ".lock").unlink()
+    found, base = find(tmp_path, "main", HERE)
+    assert (found.copy, base.info) == (None, run.info)
+    again = approve(tmp_path, base, "main", "again")
+    assert {path.name for path in folder.parent.iterdir()} == {"baseline.json", again.copy}
 
 
 def test_names_and_machines_have_their_own_baselines_and_all_are_listed(tmp_path: Path) -> None:
@@ -132,6 +189,19 @@ def test_a_name_that_is_no_plain_file_name_is_refused(tmp_path: Path, name: str)
     message = _refusal(UsageError, tmp_path / "results", _stored(tmp_path), name=name)
     assert message == f"baseline name {name!r} is not usable; give letters, digits, dots, dashes and underscores."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "mian ", "n" * 256, "n" * 10000])
+def test_a_name_that_no_baseline_can_have_is_looked_for_nowhere(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError) as approved:
+        approve(tmp_path, _stored(tmp_path), name, "first")
+    with pytest.raises(UsageError) as found:
+        find(tmp_path, name, HERE)
+    assert str(found.value) == str(approved.value)
+    if len(name) > 255:
+        assert str(found.value) == (
+            f"baseline name 'nnnnnnnnnnnnnnnnnnnn'… has {len(name)} characters; give one of at most 255."
+        )
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n\t"])

@@ -37,11 +37,11 @@ def test_worst_comes_first() -> None:
     assert sorted(Verdict, key=ORDER.__getitem__) == [
         "regressed",
         "failed",
+        "incomparable",
         "inconclusive",
         "changed",
         "improved",
         "unchanged",
-        "incomparable",
         "not measured",
     ]
 

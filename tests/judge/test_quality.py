@@ -356,7 +356,12 @@ def test_equal_qualities_by_equal_losses_are_equivalent_even_of_one_seed() -> No
 @pytest.mark.parametrize(
     ("digests", "seeds", "margin", "reason"),
     [
-        ("b", 1, None, "the same m by other losses may be chance; 1 seed; 5 give a margin, or `ampmark calibrate` does"),
+        (
+            "b",
+            1,
+            None,
+            "the same m by other losses may be chance; 1 seed; 5 give a margin, or `ampmark calibrate` does",
+        ),
         ("", 1, None, "the same m by other losses may be chance; 1 seed; 5 give a margin, or `ampmark calibrate` does"),
         ("b", 2, 0.1, "the same m by other losses may be chance; 2 seeds; at least 3 are needed (5 are usual)"),
         ("b", 3, 0.1, None),

@@ -111,7 +111,10 @@ def test_one_process_shows_no_order_and_the_reason_says_so(fp32: int, bf16: int)
     trials = [*records.cell([0.1, 0.101, 0.099][:fp32]), *records.cell([0.05, 0.051, 0.049][:bf16], precision="bf16")]
     found = _recommended(trials, _said("bf16"))
     assert (found.precision, found.unordered, found.close) == ("bf16", ("fp32",), ())
-    assert found.reason == "bf16 takes the least time for a sample of the modes that qualify; 1 process: the order is not shown"
+    assert (
+        found.reason
+        == "bf16 takes the least time for a sample of the modes that qualify; 1 process: the order is not shown"
+    )
 
 
 def test_only_the_modes_of_one_process_are_said_to_have_no_order() -> None:
@@ -130,7 +133,8 @@ def test_one_process_of_a_mode_that_is_not_proven_would_not_be_faster() -> None:
     found = _recommended(trials, _said("bf16", "undecided", "1 seed"))
     assert found.precision is None
     assert found.reason == (
-        "bf16 takes less time for a sample (1 process: the order is not shown) than fp32, and its quality is not shown yet"
+        "bf16 takes less time for a sample (1 process: the order is not shown) than fp32, "
+        "and its quality is not shown yet"
     )
 
 

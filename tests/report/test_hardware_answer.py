@@ -34,6 +34,7 @@ def _offer(device: str, precision: str = "fp32", workload: str = "gpt") -> Offer
         stands=True,
         samples_per_second=Estimate(100.0, 98.0, 102.0),
         money_per_sample=Estimate(7e-6, 6.9e-6, 7.1e-6),
+        price=price,
         machine=None if price is None else Machine(price, (100.0, 100.0), (), 0.0),
     )
 

@@ -112,14 +112,14 @@ def test_medians_over_processes(
 
 def test_speeds_are_ratios_of_geometric_means(stored: tuple[pd.DataFrame, Page]) -> None:
     trials, page = stored
-    steps = trials.groupby(["workload", "precision"])["step_seconds_median"].apply(geometric)
+    rates = trials.groupby(["workload", "precision"])["effective_samples_per_second"].apply(geometric)
     compared = 0
     for cell, facts in _facts(page).items():
         for other in ("fp32", "tf32"):
             text = facts.get(f"vs {other}", "the reference")
             if text in ("the reference", "–"):
                 continue
-            ratio = steps[cell[0], other] / steps[cell]
+            ratio = rates[cell] / rates[cell[0], other]
             assert ("faster" in text) == (ratio > 1), text
             assert agrees(text, max(ratio, 1 / ratio)), (cell, text, ratio)
             compared += 1
@@ -165,7 +165,7 @@ def test_the_recommended_mode_saves_what_the_trials_say(stored: tuple[pd.DataFra
     of = dict(iter(trials.groupby(["workload", "precision"])))
     for workload, precision in (("gpt", "bf16"), ("resnet", "tf32")):
         ours, theirs = of[workload, precision], of[workload, "fp32"]
-        speed = geometric(theirs["step_seconds_median"]) / geometric(ours["step_seconds_median"])
+        speed = geometric(ours["effective_samples_per_second"]) / geometric(theirs["effective_samples_per_second"])
         assert agrees(chosen[workload][3], speed), chosen[workload]
         memory = geometric(ours["peak_allocated_bytes"]) / geometric(theirs["peak_allocated_bytes"])
         assert agrees(chosen[workload][4], memory)

@@ -77,7 +77,8 @@ def test_beside_the_recommended_mode_stand_the_numbers_that_its_quality_is_judge
 
 def test_one_process_has_no_interval_and_what_was_not_measured_is_a_dash() -> None:
     row = _row([*records.cell([0.1]), *records.cell([0.05], precision="bf16")], _said("bf16", "better", seeds=1))
-    assert "takes the least time for a sample of the modes that qualify; 1 process: the order is not shown; its" in row.why
+    least = "takes the least time for a sample of the modes that qualify"
+    assert f"{least}; 1 process: the order is not shown; its" in row.why
     assert row.why.endswith("; its perplexity is better than fp32’s over 1 seed: no difference")
     assert (row.speed, row.energy) == (f"2.00×{SPACE}(1{SPACE}process)", "–")
     assert _others(row) == {"fp32": "qualifies; 1 process: the order is not shown: 100 ms (1 process) a step"}

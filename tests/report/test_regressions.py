@@ -146,6 +146,18 @@ def test_cells_that_moved_together_are_said_as_that_and_lead_to_no_cell() -> Non
     ]
 
 
+def test_what_cannot_be_compared_is_never_nothing_and_stands_before_what_is_undecided() -> None:
+    lost = [Finding(f"w{n}", "bf16", "outcome", Verdict.INCOMPARABLE, reasons=("gone",)) for n in range(4)]
+    one = "1 cell cannot be compared with the base, which may hide anything: w0 × bf16."
+    assert alarm_sentence(verdicts([lost[0], replace(lost[0], metric="setup"), STEPS])) == one
+    assert alarm_sentence(verdicts([SLOWER, lost[0]])) == f"1 finding in 1 cell got worse: gpt × bf16. {one}"
+    many = (
+        "4 cells cannot be compared with the base, which may hide anything: w0 × bf16, w1 × bf16, w2 × bf16 and 1 more."
+    )
+    assert alarm_sentence(verdicts(lost)) == many
+    assert worst_first([STEPS, UNDECIDED, lost[0], GONE, SLOWER]) == [SLOWER, GONE, lost[0], UNDECIDED, STEPS]
+
+
 def test_thresholds_are_stated() -> None:
     said = thresholds(verdicts([])).replace("\u00a0", " ")
     for part in ("δ = 2 %", "α = 0.01", "q = 0.05"):
