@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import product
 from pathlib import Path
 
@@ -133,7 +134,10 @@ def test_the_report_names_every_cell_and_asks_nobody_for_anything(home: Path, ru
     page = (home / "reports" / run.info.run / "index.html").read_text(encoding="utf-8")
     for workload, mode in CELLS:
         assert f'id="cell-{workload}-{mode}"' in page
-    assert "<script" not in page
+    # The charts' data, and the one script, which lies beside the pages.
+    (source,) = re.findall(r'<script src="([^"]*)"', page)
+    assert (home / "reports" / run.info.run / source).resolve().parent == (home / "reports").resolve()
+    assert page.count("<script") == 1 + page.count('<script type="application/json">')
     assert page.count("<svg") >= 4
 
 
