@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes
 
 from suite import store
 from suite.columns import TRIAL_COLUMNS
-from suite.errors import ResultsError
+from suite.errors import DamagedResults, ResultsError
 from suite.files import check_sha256, read_parquet
 from suite.home import Home
 from suite.judge.baseline import list_approvals
@@ -83,7 +83,10 @@ def _measured(folder: Path, info: RunInfo) -> int:
         return len(measured(store.load_run(folder).trials))
     path = folder / "trials.parquet"
     check_sha256(path, (info.files or {})[path.name])
-    return len(measured(read_parquet(path, {"outcome": TRIAL_COLUMNS["outcome"]}, info.schema)))
+    try:
+        return len(measured(read_parquet(path, {"outcome": TRIAL_COLUMNS["outcome"]}, info.schema)))
+    except ValueError as error:
+        raise DamagedResults(f"{path} has an outcome that this version does not know ({error}).") from error
 
 
 def _histories(results: Path, readings: Sequence[_Reading]) -> tuple[list[MachineHistory], str | None]:
