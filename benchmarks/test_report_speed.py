@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from suite import store
+from suite.home import Home
 from suite.report import render
 
 Benchmark = Callable[..., object]
@@ -23,7 +24,7 @@ from pathlib import Path
 from suite.home import Home
 from suite.overview import write_index
 began = time.perf_counter()
-write_index(Home(Path(sys.argv[1])))
+write_index(Home.at(Path(sys.argv[1])))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(time.perf_counter() - began, peak)
 """
@@ -32,7 +33,7 @@ print(time.perf_counter() - began, peak)
 @pytest.fixture(scope="module")
 def report(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run of 80 trials, beside its script."""
-    return render(_newest(home), None, tmp_path_factory.mktemp("reports"))
+    return render(_newest(home), None, Home(home / "results", tmp_path_factory.mktemp("reports")))
 
 
 def _newest(home: Path) -> store.Run:
@@ -44,7 +45,7 @@ def test_a_report_of_eighty_trials_is_made_within_three_seconds(benchmark: Bench
     reports = report.parents[1]
 
     def make() -> None:
-        render(_newest(home), None, reports)
+        render(_newest(home), None, Home(home / "results", reports))
 
     benchmark.pedantic(make, rounds=5, warmup_rounds=1)  # type: ignore[attr-defined]
     assert benchmark.stats.stats.median <= 3.0  # type: ignore[attr-defined]
@@ -52,7 +53,7 @@ def test_a_report_of_eighty_trials_is_made_within_three_seconds(benchmark: Bench
 
 def test_the_page_and_its_script_are_small(home: Path, report: Path, tmp_path: Path) -> None:
     (script,) = report.parents[1].glob("charts-*.js")
-    whole = render(_newest(home), None, tmp_path, inline=True)
+    whole = render(_newest(home), None, Home(home / "results", tmp_path), inline=True)
     sizes = {name: path.stat().st_size for name, path in (("page", report), ("script", script), ("inlined", whole))}
     print(sizes)
     assert sizes["page"] <= 1.5 * MEGABYTE

@@ -20,6 +20,7 @@ import suite
 from suite.companions import anchor_folder, other_code, read_note
 from suite.errors import AnchorFailed, UsageError
 from suite.judge.baseline import Approval, find
+from suite.profiles import batch_scale_of
 from suite.spec import Plan, TrialSpec
 from suite.store import Run, list_runs, load_run
 
@@ -138,7 +139,8 @@ def _arguments(anchor: Anchor, home: Path, trials: Sequence[TrialSpec]) -> list[
             words += [option, value]
     words += ["--seeds", ",".join(str(seed) for seed in dict.fromkeys(spec.seed for spec in trials))]
     words += ["--device", first.device, "--timeout", f"{first.timeout_seconds:g}"]
-    return words + ["--compile"] * first.setup.compile
+    scale = batch_scale_of(anchor.base.info.plan, anchor.profile)
+    return words + ["--compile"] * first.setup.compile + ["--batch-scale", str(scale)] * (scale > 1)
 
 
 def _environment(anchor: Anchor) -> Mapping[str, str]:

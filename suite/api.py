@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -67,10 +66,11 @@ def plan(
     timeout_seconds: float | None = None,
     compiled: bool = False,
     deterministic: bool = False,
+    batch_scale: int = 1,
 ) -> Planned:
     """Choose what to run. The profile is by default `quick` on a CPU and `standard` on an accelerator.
 
-    `compiled` runs every workload through torch.compile.
+    `compiled` runs every workload through torch.compile, `batch_scale` multiplies every batch.
 
     Raises:
         UsageError: an unknown name, or a device that is not here.
@@ -96,6 +96,7 @@ def plan(
         timeout_seconds=timeout_seconds,
         compiled=compiled,
         deterministic=deterministic,
+        batch_scale=batch_scale,
     )
     _check_names({trial.workload for trial in made.trials}, ())
     return Planned(made, machine, text)
@@ -205,6 +206,7 @@ def report(
     """
     from suite.interchange.junit import junit_of
     from suite.judge.calibration import calibration_for
+    from suite.judge.followed import past_of
     from suite.judge.verdict_file import read_refusal, read_verdicts
     from suite.report import render
 
@@ -223,24 +225,8 @@ def report(
         frozen = calibration_for(home.results, candidate.info.fingerprint)
     except ResultsError as error:
         notice = f"{notice}; {error}" if notice and str(error) not in notice else str(error)
-    beside = {"junit.xml": junit_of(candidate, verdicts, refusal)}
-    return render(candidate, verdicts, home.reports, notice, inline=inline, beside=beside, calibration=frozen)
-
-
-def check_writable(home: Home) -> None:
-    """Find out before hours of measuring, not after.
-
-    Raises:
-        UnwritableResults: a folder cannot be made or written to.
-    """
-    for folder in (home.results, home.reports):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise UnwritableResults(
-                f"{folder} cannot be written to ({error.strerror}); give another folder with --out."
-            ) from error
+    beside, past = {"junit.xml": junit_of(candidate, verdicts, refusal)}, past_of(home.results, candidate.info)
+    return render(candidate, verdicts, home, notice, inline=inline, beside=beside, calibration=frozen, past=past)
 
 
 def prepare_anchor(planned: Planned, *, home: Home | None = None, baseline: str, python: str | None = None) -> Anchor:

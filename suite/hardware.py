@@ -22,36 +22,82 @@ class Choice:
     """Which runs stand for the machines, and what they leave out."""
 
     runs: tuple[Run, ...]
+    """One of each machine."""
     remarks: tuple[str, ...] = ()
     """A sentence for each workload that only another run of a machine has."""
+    larger: tuple[Run, ...] = ()
+    """Runs of the same machines that did the same with a larger batch (`ampmark run --batch-scale`)."""
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Choice:
+        """The runs that somebody named.
+
+        Raises:
+            UsageError: two are of one machine, and neither is the other with a larger batch.
+        """
+        from suite.judge.nights import machine_of
+        from suite.purchase.batches import larger_only
+
+        named: dict[tuple[object, ...], list[Run]] = {}
+        for run in runs:
+            named.setdefault(machine_of(run.info), []).append(run)
+        chosen, larger = [], []
+        for alike in named.values():
+            first = next(
+                (run for run in alike if not any(larger_only(run.info, other.info) for other in alike)), alike[0]
+            )
+            others = [run for run in alike if run is not first]
+            if not all(larger_only(run.info, first.info) for run in others):
+                raise UsageError(
+                    f"runs {', '.join(run.info.run for run in alike)} are all of one machine "
+                    f"({first.info.environment.device_name}); give only one of these runs, or such as differ in the "
+                    "batch alone."
+                )
+            chosen.append(first)
+            larger += others
+        return cls(tuple(chosen), larger=tuple(larger))
 
 
 def newest_of_each_machine(home: Home) -> Choice:
     """For each machine its fullest run of the profile that most machines have, in the order in which they came.
 
     The fullest has most workloads, then most cells; of several the newest counts. A run that measured a few cells again
-    stands for no machine that has more. A machine that has no run of the profile stands with its largest one.
+    stands for no machine that has more. A machine that has no run of the profile stands with its largest one. Runs that
+    differ from another in a larger batch alone come beside, the newest of each batch.
 
     Raises:
         NoResults: there is no finished run.
     """
     from suite.judge.followed import machine_labels
     from suite.judge.nights import machine_of
+    from suite.purchase.batches import larger_only
 
     runs = [info for info in store.list_runs(home.results) if info.sealed_at is not None]
     if not runs:
         raise NoResults(f"no finished runs are stored under {home.results}; run `ampmark run` first, or give --home.")
     shared, labels = _shared_profile(runs), machine_labels(runs)
-    chosen, remarks = [], []
+    chosen, remarks, larger = [], [], []
     for machine in dict.fromkeys(map(machine_of, runs)):
         own = [info for info in runs if machine_of(info) == machine]
         profile = shared if any(info.plan.profile == shared for info in own) else _shared_profile(own)
         fitting = [info for info in own if info.plan.profile == profile]
         # max() keeps the first of equals.
+        fitting = [info for info in fitting if not any(larger_only(info, other) for other in fitting)]
         fullest = max(reversed(fitting), key=_fullness)
-        chosen.append(store.load_run(home.results / "runs" / fullest.run))
+        chosen.append(fullest)
+        larger += _newest_of_each_batch([info for info in own if larger_only(info, fullest)])
         remarks += _only_elsewhere(fullest, fitting, labels[fullest.run])
-    return Choice(tuple(chosen), tuple(remarks))
+    return Choice(_loaded(home, chosen), tuple(remarks), _loaded(home, larger))
+
+
+def _newest_of_each_batch(infos: Sequence[RunInfo]) -> list[RunInfo]:
+    """Of each size of each workload; a run that has one of them counts whole."""
+    newest = {(spec.workload, spec.setup.batch_size): info.run for info in infos for spec in info.plan.trials}
+    return [info for info in infos if info.run in newest.values()]
+
+
+def _loaded(home: Home, infos: Sequence[RunInfo]) -> tuple[Run, ...]:
+    return tuple(store.load_run(home.results / "runs" / info.run) for info in infos)
 
 
 def _fullness(info: RunInfo) -> tuple[int, int]:
@@ -103,45 +149,32 @@ def unused_prices(runs: Sequence[Run], prices: Path | None) -> list[str]:
     return list(read_prices(prices).unused(names, {name for run in runs for name in _workloads(run.info)}))
 
 
-def report_hardware(
-    runs: Sequence[Run],
-    home: Home,
-    prices: Path | None = None,
-    *,
-    inline: bool = False,
-    remarks: Sequence[str] = (),
-) -> Path:
+def report_hardware(choice: Choice, home: Home, prices: Path | None = None, *, inline: bool = False) -> Path:
     """Write `reports/hardware/index.html`; returns its path. With `inline` it is one file, script and all.
 
-    `remarks` are sentences about the choice of the runs, for the page.
-
     Raises:
-        UsageError: the price file cannot be used, or two of the runs are of one machine.
+        UsageError: the price file cannot be used.
         UnwritableResults: the page cannot be written.
     """
-    from suite.judge.calibration import calibration_for
+    from suite.judge.calibration import Calibration, calibration_for
+    from suite.purchase.batches import largest_batches
     from suite.purchase.comparison import offers
     from suite.purchase.prices import read_prices
     from suite.report.hardware_sheet import hardware_sheet
     from suite.report.sheet import write_sheet
 
-    _one_of_each(runs)
+    def calibration_of(run: Run) -> Calibration:
+        return calibration_for(home.results, run.info.fingerprint)
+
     known = None if prices is None else read_prices(prices)
-    every = offers(runs, known, lambda run: calibration_for(home.results, run.info.fingerprint))
-    warnings = [*remarks, *unused_prices(runs, prices)]
-    sheet = hardware_sheet(runs, every, known, None if prices is None else prices.name, warnings=warnings)
+    every = offers(choice.runs, known, calibration_of)
+    sheet = hardware_sheet(
+        choice.runs,
+        every,
+        known,
+        None if prices is None else prices.name,
+        warnings=[*choice.remarks, *unused_prices(choice.runs, prices)],
+        larger=choice.larger,
+        batches=largest_batches(choice.runs, choice.larger, every, known, calibration_of) if choice.larger else (),
+    )
     return write_sheet(sheet, home.reports, "hardware/index.html", inline=inline)
-
-
-def _one_of_each(runs: Sequence[Run]) -> None:
-    from suite.judge.nights import machine_of
-
-    of: dict[tuple[object, ...], list[RunInfo]] = {}
-    for run in runs:
-        of.setdefault(machine_of(run.info), []).append(run.info)
-    for infos in of.values():
-        if len(infos) > 1:
-            raise UsageError(
-                f"runs {', '.join(info.run for info in infos)} are all of one machine "
-                f"({infos[0].environment.device_name}); give only one of these runs."
-            )

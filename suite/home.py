@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from suite.errors import UnwritableResults
 
 __all__ = ["Home"]
 
 
 @dataclass(frozen=True)
 class Home:
-    """A folder that holds `results/` and `reports/`."""
+    """What is stored, and what is made from it."""
 
-    folder: Path
+    results: Path
+    """Runs and baselines."""
+    reports: Path
+    """One folder per report."""
+
+    @classmethod
+    def at(cls, folder: Path) -> Home:
+        """`results/` and `reports/` in one folder."""
+        return cls(folder / "results", folder / "reports")
 
     @classmethod
     def choose(cls, given: Path | None = None) -> Home:
         """The given folder, else AMPMARK_HOME, else the current directory."""
-        return cls((given or Path(os.environ.get("AMPMARK_HOME") or ".")).expanduser())
+        return cls.at((given or Path(os.environ.get("AMPMARK_HOME") or ".")).expanduser())
 
-    @property
-    def results(self) -> Path:
-        """Runs and baselines."""
-        return self.folder / "results"
+    def check_writable(self) -> None:
+        """Find out before hours of measuring, not after.
 
-    @property
-    def reports(self) -> Path:
-        """One folder per report."""
-        return self.folder / "reports"
+        Raises:
+            UnwritableResults: a folder cannot be made or written to.
+        """
+        for folder in (self.results, self.reports):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                raise UnwritableResults(
+                    f"{folder} cannot be written to ({error.strerror}); give another folder with --out."
+                ) from error

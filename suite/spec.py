@@ -204,10 +204,12 @@ def expand(
     timeout_seconds: float | None = None,
     compiled: bool = False,
     deterministic: bool = False,
+    batch_scale: int = 1,
 ) -> Plan:
     """Cross workload × precision × seed × repeat; an empty choice means all that the profile has.
 
-    `compiled` runs every workload through torch.compile, whatever the profile says of it.
+    `compiled` runs every workload through torch.compile, whatever the profile says of it, and `batch_scale` times its
+    batch is what each trains with.
 
     Repeats are the outermost loop and every second one runs backwards (A B C, C B A, …), so that a machine that
     drifts during the run moves all cells alike.
@@ -228,7 +230,12 @@ def expand(
     for seed in drawn:
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed {seed} is not usable; give a whole number from 0 to 2^63 - 1.")
-    setups = {name: replace(setup, compile=True) if compiled else setup for name, setup in profile.workloads.items()}
+    _positive("--batch-scale", batch_scale, LARGEST_COUNT)
+    setups = {
+        name: replace(setup, compile=compiled or setup.compile, batch_size=batch_scale * setup.batch_size)
+        for name, setup in profile.workloads.items()
+        if name in chosen
+    }
     cells = [(workload, mode) for workload in chosen for mode in modes]
     trials = [
         TrialSpec(

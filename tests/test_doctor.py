@@ -112,7 +112,7 @@ def test_memory_is_judged_by_what_a_trial_needs(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_ends_the_examination_badly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    checks = disk_checks(Home(tmp_path / "file"))
+    checks = disk_checks(Home.at(tmp_path / "file"))
     assert [check.finding for check in checks] == ["cannot be written to: Not a directory"] * 2
     assert not can_measure(checks)
     assert "file" not in str(checks[0].finding)

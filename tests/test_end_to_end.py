@@ -133,7 +133,7 @@ def test_the_files_are_plain_parquet_and_json(home: Path, run: suite.Run) -> Non
 def test_the_report_names_every_cell_and_asks_nobody_for_anything(home: Path, run: suite.Run) -> None:
     page = (home / "reports" / run.info.run / "index.html").read_text(encoding="utf-8")
     for workload, mode in CELLS:
-        assert f'id="cell-{workload}-{mode}"' in page
+        assert f'id="cell--{workload}--{mode}"' in page
     # The charts' data, and the one script, which lies beside the pages.
     (source,) = re.findall(r'<script src="([^"]*)"', page)
     assert (home / "reports" / run.info.run / source).resolve().parent == (home / "reports").resolve()

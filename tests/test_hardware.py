@@ -198,7 +198,7 @@ def test_a_later_smaller_run_does_not_stand_for_a_machine(
 ) -> None:
     for device, profile in stored:
         _stored(tmp_path, device, 0.04, profile)
-    assert [run.info.plan.profile for run in newest_of_each_machine(Home(tmp_path)).runs] == chosen
+    assert [run.info.plan.profile for run in newest_of_each_machine(Home.at(tmp_path)).runs] == chosen
 
 
 def test_the_frozen_margins_of_the_machine_decide_what_is_recommended(tmp_path: Path, capsys: Capture) -> None:
@@ -237,7 +237,7 @@ def test_two_runs_of_one_machine_are_refused(home: Path, capsys: Capture) -> Non
     slow, other, fast = _runs(home)
     assert ampmark("report", slow, other, fast, "--hardware", "--home", home) == 2
     said = capsys.readouterr().err.replace("\n", " ")
-    assert f"runs {slow}, {other} are all of one machine (slow & <old>); give only one of these runs." in said
+    assert f"runs {slow}, {other} are all of one machine (slow & <old>); give only one of these runs, or such" in said
 
 
 def test_two_hosts_with_one_device_are_two_machines_each_with_its_own_price(tmp_path: Path, capsys: Capture) -> None:
@@ -283,7 +283,7 @@ def test_a_run_of_few_cells_does_not_stand_for_a_machine_that_has_a_fuller_one(t
     newest = _cells(tmp_path, *whole)
     _cells(tmp_path, ("gpt", "bf16"))
     _cells(tmp_path, ("gpt", "bf16"), ("lstm", "fp32"))
-    choice = newest_of_each_machine(Home(tmp_path))
+    choice = newest_of_each_machine(Home.at(tmp_path))
     assert [run.info.run for run in choice.runs] == [newest.info.run]
     assert choice.remarks == ()
 

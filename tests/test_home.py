@@ -17,7 +17,7 @@ def test_a_given_folder_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_then_the_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMPMARK_HOME", "elsewhere")
-    assert Home.choose() == Home(Path("elsewhere"))
+    assert Home.choose() == Home.at(Path("elsewhere"))
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -26,4 +26,4 @@ def test_then_the_current_directory(monkeypatch: pytest.MonkeyPatch, value: str 
         monkeypatch.delenv("AMPMARK_HOME", raising=False)
     else:
         monkeypatch.setenv("AMPMARK_HOME", value)
-    assert Home.choose() == Home(Path())
+    assert Home.choose() == Home.at(Path())

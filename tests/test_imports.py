@@ -19,7 +19,7 @@ ALLOWED = {
     "suite.decode": "",
     "suite.checks": "",
     "suite.columns": "",
-    "suite.home": "",
+    "suite.home": "suite.errors",
     "suite.emissions": "suite.errors pandas",
     "suite.readings": "",
     "suite.peaks": "suite.decode",
@@ -44,10 +44,11 @@ ALLOWED = {
     "suite.companions": "suite.decode suite.errors suite.files suite.spec suite.store pandas",
     "suite.judge": "suite.columns suite.companions suite.decode suite.errors suite.files suite.record suite.spec "
     "suite.store suite.judge numpy pandas ruptures scipy statsmodels",
-    "suite.purchase": "suite.decode suite.errors suite.judge suite.purchase suite.spec suite.store numpy pandas",
+    "suite.purchase": "suite.decode suite.errors suite.judge suite.purchase suite.record suite.spec "
+    "suite.store numpy pandas",
     "suite.interchange": "suite.decode suite.judge.findings suite.record suite.store numpy pandas",
-    "suite.report": "suite.decode suite.errors suite.files suite.judge suite.purchase suite.record suite.report "
-    "suite.rows suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
+    "suite.report": "suite.decode suite.errors suite.files suite.home suite.judge suite.profiles suite.purchase "
+    "suite.record suite.report suite.rows suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",

@@ -49,7 +49,7 @@ def runs_of(home: Path) -> list[str]:
 
 
 def index_of(home: Path) -> str:
-    page = write_index(Home(home))
+    page = write_index(Home.at(home))
     assert page == home / "reports" / "index.html"
     return page.read_text(encoding="utf-8")
 

@@ -84,7 +84,7 @@ def selfcheck(
         "--device": device,
         "--timeout": timeout,
     }
-    api.check_writable(place)
+    place.check_writable()
     with RunDisplay(quiet=as_json) as display:
         display.surveying()
         planned = api.plan(

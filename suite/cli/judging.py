@@ -60,10 +60,10 @@ def report(
     if hardware:
         if baseline is not None:
             raise UsageError("--hardware compares machines and no baseline; leave out --baseline.")
-        choice = Choice(tuple(load(place, run) for run in runs)) if runs else newest_of_each_machine(place)
+        choice = Choice.of([load(place, run) for run in runs]) if runs else newest_of_each_machine(place)
         for said in (*choice.remarks, *unused_prices(choice.runs, prices)):
             print(f"! {said}", file=sys.stderr)
-        print(report_hardware(choice.runs, place, prices, inline=inline, remarks=choice.remarks))
+        print(report_hardware(choice, place, prices, inline=inline))
         rewrite_index(place)
         return
     if prices is not None:

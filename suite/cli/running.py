@@ -35,6 +35,9 @@ def run(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Only deterministic kernels: to be verified, never timed.")
     ] = False,
+    batch_scale: Annotated[
+        int | None, typer.Option(help="So many times the profile's batch, to find what a machine takes.")
+    ] = None,
     anchor: Annotated[
         str | None, typer.Option(help="Run the code of this approved baseline in turn, so that a slow night shows.")
     ] = None,
@@ -57,9 +60,10 @@ def run(
         "--timeout": timeout,
         "--compile": compiled or None,
         "--deterministic": deterministic,
+        "--batch-scale": batch_scale,
         "--anchor": anchor,
     }
-    api.check_writable(place)
+    place.check_writable()
     with RunDisplay(quiet=as_json) as display:
         try:
             if resume is not None:
@@ -77,6 +81,7 @@ def run(
                     timeout_seconds=timeout,
                     compiled=compiled,
                     deterministic=deterministic,
+                    batch_scale=1 if batch_scale is None else batch_scale,
                 )
                 finished = _measured(display, planned, place, choices, _anchor(planned, place, anchor, anchor_python))
         except api.RunInterruptedError as interruption:

@@ -43,7 +43,7 @@ def scan_scale(
 ) -> None:
     """Train in float32, and say which static loss scales lose neither small nor large gradients in float16."""
     place = Home.choose(home)
-    api.check_writable(place)
+    place.check_writable()
     with RunDisplay(quiet=True) as display:
         display.surveying()
         planned = api.plan(
@@ -82,7 +82,7 @@ def underflow(device: DeviceOption = None, home: HomeOption = None, as_json: Jso
     Exit status 4 where a trial failed or a mode did not come out as in the papers.
     """
     place = Home.choose(home)
-    api.check_writable(place)
+    place.check_writable()
     with RunDisplay(quiet=True) as display:
         display.surveying()
         machine = runner.survey(device)

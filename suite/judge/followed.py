@@ -7,19 +7,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.decode import nearest
-from suite.errors import NoResults, UsageError
+from suite.errors import NoResults, ResultsError, UsageError
 from suite.judge.acknowledged import Acknowledgement, acknowledge, acknowledgements
 from suite.judge.calibration import calibration_for
 from suite.judge.history import trend_of
-from suite.judge.nights import Series, by_means, machine_of, machines, series_of
-from suite.judge.trends import ALARMS, State, Trend
+from suite.judge.nights import Series, by_means, machine_of, machines, planned, series_of
+from suite.judge.trends import ALARMS, ORDER, State, Trend
 from suite.spec import TrialSpec
 from suite.store import RunInfo, list_runs
 
-__all__ = ["ORDER", "MachineHistory", "Suspect", "accept", "follow", "histories", "machine_labels", "suspects"]
-
-#: Worst first: the order of tables and summaries.
-ORDER = {state: place for place, state in enumerate(State)}
+__all__ = [
+    "MachineHistory",
+    "Past",
+    "Suspect",
+    "accept",
+    "follow",
+    "histories",
+    "machine_labels",
+    "past_of",
+    "suspects",
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,34 @@ class MachineHistory:
     label: str
     """What it is called, beside the others."""
     judged: tuple[tuple[Series, Trend], ...]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the nights up to a run say of the cells that it timed or should have timed."""
+
+    judged: tuple[tuple[Series, Trend], ...] = ()
+    unknown: str | None = None
+    """Why nothing is known of them."""
+
+
+def past_of(results: Path, info: RunInfo) -> Past:
+    """Of the run's machine; what came after the run is left out, so that its page says the same at any time.
+
+    Unlike :func:`histories` it raises nothing: what cannot be read is why nothing is known.
+    """
+    if info.sealed_at is None:
+        return Past(unknown="the run is not finished")
+    try:
+        runs = list_runs(results)
+        place = next((place for place, other in enumerate(runs) if other.run == info.run), None)
+        if place is None:
+            return Past(unknown=f"the run is not one of those under {results}")
+        judged = _judged(results, runs[: place + 1], info)
+    except ResultsError as error:
+        return Past(unknown=str(error))
+    of_run = planned(info)
+    return Past(tuple((series, trend) for series, trend in judged if series.work in of_run))
 
 
 def follow(results: Path) -> tuple[str, list[Trend]]:

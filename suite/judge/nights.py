@@ -19,7 +19,7 @@ from suite.judge.samples import ESTIMATORS
 from suite.judge.stats import FEWEST
 from suite.store import RunInfo, list_runs
 
-__all__ = ["HARDWARE", "Night", "Series", "by_means", "machine_of", "machines", "series_of"]
+__all__ = ["HARDWARE", "Night", "Series", "Work", "by_means", "machine_of", "machines", "planned", "series_of"]
 
 _COLUMNS = (
     *("run", "workload", "precision", "seed", "repeat", "outcome", "deterministic", "setup_sha256", "cautions"),
@@ -32,6 +32,16 @@ ABSENT = 3
 
 HARDWARE = ("device_name", "device_memory_bytes", "compute_capability", "mig", "cpu", "cpu_count", "threads")
 """Fields of the environment that make it another machine, and another series; any other one is another segment."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every night of a series does."""
+
+    workload: str
+    precision: str
+    setup_sha256: str
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,11 @@ class Series(OfCell):
     ended: bool = False
     """Whether several runs since did not plan it: there is nothing left to decide."""
 
+    @property
+    def work(self) -> Work:
+        """What tells it from the other series of its machine."""
+        return Work(self.workload, self.precision, self.setup_sha256, self.seeds)
+
 
 def series_of(
     results: Path, calibration: Calibration, like: RunInfo | None = None, runs: Sequence[RunInfo] | None = None
@@ -87,7 +102,7 @@ def series_of(
         return []
     machine = machine_of(like or runs[-1])
     runs = [info for info in runs if machine_of(info) == machine]
-    nights: dict[_Work, list[Night]] = {}
+    nights: dict[Work, list[Night]] = {}
     for info in runs:
         for work, night in _nights(results / "runs" / info.run, info, calibration):
             nights.setdefault(work, []).append(night)
@@ -105,28 +120,18 @@ def machine_of(info: RunInfo) -> tuple[object, ...]:
     return tuple(getattr(info.environment, name) for name in HARDWARE)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What every night of a series did."""
-
-    workload: str
-    precision: str
-    setup_sha256: str
-    seeds: tuple[int, ...]
-
-
-def _planned(info: RunInfo) -> dict[_Work, int]:
-    """What the run was to time, and by how many trials."""
+def planned(info: RunInfo) -> dict[Work, int]:
+    """What the run was to time, and by how many trials each."""
     cells: dict[tuple[str, str, str], list[int]] = {}
     for spec in info.plan.trials:
         if not spec.deterministic:
             cells.setdefault((spec.workload, spec.precision, spec.setup_sha256), []).append(spec.seed)
-    return {_Work(*cell, tuple(sorted(set(seeds)))): len(seeds) for cell, seeds in cells.items()}
+    return {Work(*cell, tuple(sorted(set(seeds)))): len(seeds) for cell, seeds in cells.items()}
 
 
-def _series(work: _Work, nights: tuple[Night, ...], calibration: Calibration, runs: Sequence[RunInfo]) -> Series:
+def _series(work: Work, nights: tuple[Night, ...], calibration: Calibration, runs: Sequence[RunInfo]) -> Series:
     later = runs[[info.run for info in runs].index(nights[-1].run) + 1 :]
-    planned = tuple(info.run for info in later if work in _planned(info))
+    without = tuple(info.run for info in later if work in planned(info))
     return Series(
         work.workload,
         work.precision,
@@ -134,18 +139,18 @@ def _series(work: _Work, nights: tuple[Night, ...], calibration: Calibration, ru
         calibration.fitting([work.setup_sha256]).estimator_of((work.workload, work.precision)) or DEFAULT,
         nights,
         work.seeds,
-        without_numbers=planned,
-        ended=len(later) >= ABSENT and not planned,
+        without_numbers=without,
+        ended=len(later) >= ABSENT and not without,
     )
 
 
-def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[_Work, Night]]:
+def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple[Work, Night]]:
     rows = _timed(folder, info)
     note = read_note(folder)
     anchors = {} if note is None else _anchor_values(folder, calibration, cut_short=note.reason is not None)
     groups = dict(iter(rows.groupby(["workload", "precision", "setup_sha256"], sort=False)))
     found = []
-    for work, trials in _planned(info).items():
+    for work, trials in planned(info).items():
         key = work.workload, work.precision, work.setup_sha256
         if key not in groups:
             continue
@@ -175,7 +180,7 @@ def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
     return rows[~rows["deterministic"].fillna(value=False)].dropna(subset=["step_seconds_median"])
 
 
-def _disturbed(trials: pd.DataFrame, work: _Work) -> bool:
+def _disturbed(trials: pd.DataFrame, work: Work) -> bool:
     return any(map(disturbances, trials["cautions"])) or set(trials["seed"]) != set(work.seeds)
 
 

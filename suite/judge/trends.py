@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from suite.judge.findings import OfCell
 
-__all__ = ["ALARMS", "State", "Trend", "exit_status"]
+__all__ = ["ALARMS", "ORDER", "State", "Trend", "exit_status"]
 
 
 class State(enum.StrEnum):
@@ -30,6 +30,10 @@ class State(enum.StrEnum):
 
 ALARMS = (State.REGRESSED, State.SUSPECT, State.DRIFTING)
 """What somebody may accept, with a reason."""
+
+
+ORDER = {state: place for place, state in enumerate(State)}
+"""Worst first: of tables and summaries."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from suite.decode import DecodeError, decode, nearest
 from suite.errors import UsageError
-from suite.spec import Profile
+from suite.spec import Plan, Profile
 
-__all__ = ["available", "load", "text"]
+__all__ = ["available", "batch_scale_of", "load", "text"]
 
 
 def available() -> tuple[str, ...]:
@@ -50,3 +50,11 @@ def text(name_or_path: str) -> str:
             "A file of your own must end in .toml."
         )
     return resources.files(__name__).joinpath(f"{name_or_path}.toml").read_text(encoding="utf-8")
+
+
+def batch_scale_of(plan: Plan, written: Path) -> int:
+    """How many times the batch of the profile that was `written` the plan has; 1 where there is no such file."""
+    if not written.is_file() or not written.read_text(encoding="utf-8").strip():
+        return 1
+    sizes = {name: setup.batch_size for name, setup in load(str(written)).workloads.items()}
+    return next((s.setup.batch_size // sizes[s.workload] for s in plan.trials if s.workload in sizes), 1)

@@ -21,7 +21,7 @@ from suite.purchase.prices import MachinePrice, Prices
 from suite.purchase.tasks import odd_ones, task_of
 from suite.store import Run
 
-__all__ = ["MEMORY_LAYERS", "BreakEven", "Offer", "break_evens", "offers"]
+__all__ = ["MEMORY_LAYERS", "BreakEven", "Offer", "break_evens", "offers", "offers_of"]
 
 NO_PRICES = "no price file was given"
 MEMORY_LAYERS = {
@@ -100,7 +100,7 @@ def offers(
     `calibration_of` gives what is frozen for a run's machine: the margins that its qualities are judged by.
     """
     names = labels_of(runs)
-    found = [offer for run in runs for offer in _of_run(run, names[run.info.run], prices, calibration_of(run))]
+    found = [offer for run in runs for offer in offers_of(run, names[run.info.run], prices, calibration_of(run))]
     order = {workload: place for place, workload in enumerate(dict.fromkeys(offer.workload for offer in found))}
     odd = {workload: _odd(workload, runs, found) for workload in order}
     compared = [replace(offer, unranked=offer.unranked or odd[offer.workload].get(offer.run)) for offer in found]
@@ -121,7 +121,8 @@ def _odd(workload: str, runs: Sequence[Run], found: Sequence[Offer]) -> dict[str
     return odd_ones(tasks, {o.run for o in found if o.workload == workload and o.stands})
 
 
-def _of_run(run: Run, name: str, prices: Prices | None, calibration: Calibration) -> Iterator[Offer]:
+def offers_of(run: Run, name: str, prices: Prices | None, calibration: Calibration) -> Iterator[Offer]:
+    """Every cell that one run planned; `name` is what its machine is called."""
     for said in recommendations(run, calibration):
         for mode in said.modes:
             finished = measured(rows_of(run, (said.workload, mode.precision)))

@@ -45,12 +45,17 @@ class CellSection:
 
 
 def cell_section(
-    cell: Cell, findings: Sequence[Finding], own_profile: str | None = None, nights: str | None = None
+    cell: Cell,
+    findings: Sequence[Finding],
+    own_profile: str | None = None,
+    nights: str | None = None,
+    batch_scale: int = 1,
 ) -> CellSection:
     """The details of one cell; `findings` are those of the whole run.
 
-    `own_profile` is where the run's profile is kept, when it was a file of the user's; `nights` the address of the
-    cell's row in the index of all runs.
+    `own_profile` is where the run's profile is kept, when it was a file of the user's, and `batch_scale` how many times
+    the profile's batch the run had; `nights` where the page has
+    the cell's row over the nights.
     """
     ours = [f for f in findings if (f.workload, f.precision) == (cell.workload, cell.precision)]
     found = min(ours, key=lambda finding: ORDER[finding.verdict], default=None)
@@ -68,7 +73,7 @@ def cell_section(
         statements=tuple(statements(cell)),
         tables=tuple(table for table in cell_tables(cell) if table.rows),
         findings=tuple(finding_rows(ours)),
-        command=_command(cell, own_profile),
+        command=_command(cell, own_profile, batch_scale),
         nights=nights,
         log="" if log is None else last_lines(log["log_tail"]),
         log_trial="" if log is None else log["trial"],
@@ -81,7 +86,7 @@ def _summary(cell: Cell) -> str:
     return f"{trials} measured" + ("" if median is None else f", {numbers.seconds(median)} per step")
 
 
-def _command(cell: Cell, own_profile: str | None) -> str:
+def _command(cell: Cell, own_profile: str | None, batch_scale: int) -> str:
     spec = cell.planned[0] if cell.planned else None
     profile, device = (spec.profile, spec.device) if spec else (cell.first("profile"), cell.first("device"))
     repeats = len({spec.repeat for spec in cell.planned})
@@ -98,4 +103,5 @@ def _command(cell: Cell, own_profile: str | None) -> str:
     words += ["--device", device, "--seeds", ",".join(str(seed) for seed in cell.seeds)]
     words += ["--repeats", str(repeats)] if repeats > 1 else []
     words += ["--compile"] if spec and spec.setup.compile else []
+    words += ["--batch-scale", str(batch_scale)] if batch_scale > 1 else []
     return command_line(words + (["--deterministic"] if spec and spec.deterministic else []))

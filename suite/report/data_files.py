@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from suite.home import Home
 from suite.report import numbers
 from suite.store import Run
 
@@ -31,10 +32,10 @@ class DataFile:
     """Relative to the page; None where the file cannot be reached from it."""
 
 
-def data_files(run: Run, reports: Path | None = None, beside: Iterable[str] = ()) -> tuple[DataFile, ...]:
-    """The files in the run's results folder, and those named in `beside`, which lie in the page's folder in `reports`.
+def data_files(run: Run, home: Home | None = None, beside: Iterable[str] = ()) -> tuple[DataFile, ...]:
+    """The files in the run's results folder, and those named in `beside`, which lie in the page's folder.
 
-    Without `reports` nothing is linked.
+    Without `home` nothing is linked.
     """
     digests = run.info.files or {}
     what = {
@@ -46,7 +47,7 @@ def data_files(run: Run, reports: Path | None = None, beside: Iterable[str] = ()
     }
     unsealed = run.info.sealed_at is None
     found = [
-        DataFile(name, meaning, digests.get(name, numbers.MISSING), _in_results(run, name, reports))
+        DataFile(name, meaning, digests.get(name, numbers.MISSING), _in_results(run, name, home))
         for name, meaning in what.items()
         if not (unsealed and name.endswith(".parquet"))
     ]
@@ -54,12 +55,12 @@ def data_files(run: Run, reports: Path | None = None, beside: Iterable[str] = ()
     return (*found, *(DataFile(name, said, href=name) for name, said in _BESIDE.items() if name in names))
 
 
-def _in_results(run: Run, name: str, reports: Path | None) -> str | None:
-    """`../../results/runs/RUN/NAME`, where the run lies in the results that belong to these reports."""
-    if reports is None:
+def _in_results(run: Run, name: str, home: Home | None) -> str | None:
+    """`../../results/runs/RUN/NAME`, where the run lies in the results that belong to the page's reports."""
+    if home is None:
         return None
-    home = Path(os.path.abspath(reports)).parent  # as the browser does it: symbolic links are not looked through
-    run_folder = home / "results" / "runs" / run.info.run
-    if Path(os.path.abspath(run.folder)) != run_folder or not (run_folder / name).exists():
+    # As the browser does it: symbolic links are not looked through.
+    folder = os.path.abspath(home.results / "runs" / run.info.run)
+    if os.path.abspath(run.folder) != folder or not Path(folder, name).exists():
         return None
-    return f"../../results/runs/{run.info.run}/{name}"
+    return f"{Path(os.path.relpath(folder, os.path.abspath(home.reports / run.info.run))).as_posix()}/{name}"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from suite.judge.estimates import LEVEL, Estimate
 from suite.judge.recommendation import RULE
+from suite.purchase.batches import LargestBatch
 from suite.purchase.comparison import Offer, break_evens
 from suite.purchase.costs import SECONDS_PER_HOUR
 from suite.purchase.prices import Prices
@@ -17,6 +18,7 @@ from suite.report import numbers
 from suite.report.axes import value_axis
 from suite.report.drawing import INK, PAPER, Spec, axis_of, draw, layer, room, scale, tooltip
 from suite.report.hardware_answer import LONGEST_NAME, answer_table, break_even_table, headline, shown
+from suite.report.hardware_batches import NOT_MEASURED, READING, batch_tables
 from suite.report.hardware_terms import compared_table, contents, difference_table, price_table, profile_warnings
 from suite.report.sheet import Figure, Sheet
 from suite.report.tables import Table
@@ -36,10 +38,6 @@ HOW_TO_PRICE = (
     "currency and, per device, an hourly price, or a purchase price with its life, utilisation and the price of power "
     "(docs/prices.toml is an example). With it come samples per money, the cost to train and break-even prices."
 )
-NOT_MEASURED = (
-    "Not measured: the largest batch that fits. The batch is the profile's on every machine, so a large machine may "
-    "have more to give than this table shows; the memory left free says how much room there is."
-)
 
 
 def hardware_sheet(
@@ -49,8 +47,13 @@ def hardware_sheet(
     price_file: str | None = None,
     *,
     warnings: Sequence[str] = (),
+    larger: Sequence[Run] = (),
+    batches: Sequence[LargestBatch] = (),
 ) -> Sheet:
-    """Everything on the page; `price_file` is the name of the file that the prices are from."""
+    """Everything on the page; `price_file` is the name of the file that the prices are from.
+
+    `batches` are what `larger`, runs of the same machines with larger batches, have shown.
+    """
     workloads = list(dict.fromkeys(offer.workload for offer in every))
     machines = list(dict.fromkeys(offer.device for offer in every))
     found, evens = rankings(every, by_cost=prices is not None), list(break_evens(every))
@@ -62,20 +65,24 @@ def hardware_sheet(
         headline=headline(found, by_cost=prices is not None),
         answer=answer_table(found, evens, prices),
         warnings=(*profile_warnings(runs), *(shorten(said, LONGEST_WARNING) for said in warnings)),
-        sections=(compared_table(runs), *([break_even_table(evens, prices)] if prices else [])),
+        sections=(
+            compared_table(runs),
+            *([break_even_table(evens, prices)] if prices else []),
+            *batch_tables(batches, prices),
+        ),
         sentences=(
             f"Rule for the recommended mode: {RULE}",
             STANDS,
             *([] if prices else [HOW_TO_PRICE]),
-            NOT_MEASURED,
+            *([] if batches else [NOT_MEASURED]),
         ),
         figures=tuple(
             _figure(workload, [offer for offer in every if offer.workload == workload], prices)
             for workload in workloads
         ),
-        notes=(contents(every, prices),),
+        notes=(contents(every, prices), *([READING] if batches else [])),
         conditions=(*([price_table(prices)] if prices else []), difference_table(runs)),
-        command=_command(runs, prices, price_file),
+        command=_command([*runs, *larger], prices, price_file),
     )
 
 

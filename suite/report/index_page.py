@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from markupsafe import Markup
 
 from suite.files import unwritable, write_atomically
 from suite.judge.findings import Verdict
-from suite.judge.followed import ORDER, MachineHistory
-from suite.judge.nights import Series
-from suite.judge.trends import ALARMS, State, Trend
+from suite.judge.followed import MachineHistory
 from suite.report import numbers
-from suite.report.series_anchor import series_anchor
-from suite.report.signs import DAMAGED, NOT_JUDGED, UNFINISHED, Sign, state_sign, verdict_sign
-from suite.report.sparkline import FLATTEST, sparkline
+from suite.report.series_rows import HEAD, LOUD, SeriesRow, badness, counted_states, series_row
+from suite.report.signs import DAMAGED, NOT_JUDGED, UNFINISHED, Sign, verdict_sign
+from suite.report.sparkline import FLATTEST
 from suite.report.templating import templates
 from suite.report.text import first_of
 
@@ -66,30 +60,6 @@ class Index:
 
 
 @dataclass(frozen=True)
-class SeriesRow:
-    """One series as text."""
-
-    workload: str
-    precision: str
-    aside: str
-    """What tells it from other series of its cell."""
-    sign: Sign
-    change: str
-    p: str | None
-    nights: str
-    anchored: str
-    last: str
-    """Step time of the last night."""
-    from_median: str
-    picture: Markup
-    between: tuple[tuple[str, str | None], ...]
-    """Runs, each with the address of its page where that exists."""
-    why: str
-    anchor: str | None = None
-    """Where the pages of its runs lead to; a series that needs attention stands on the page twice."""
-
-
-@dataclass(frozen=True)
 class RunRow:
     """One run as text."""
 
@@ -130,6 +100,7 @@ def index_html(index: Index) -> str:
             damaged=_damaged(index.runs),
             no_history=index.no_history,
             hardware=index.hardware,
+            series_head=HEAD,
             flattest=numbers.percent(FLATTEST / 100),
             attention=_attention(index.histories, pages),
             machines=[(machine.label, _series_rows(machine, pages)) for machine in index.histories],
@@ -139,8 +110,6 @@ def index_html(index: Index) -> str:
 
 
 _PAGE = "index.html"
-_LOUD = (*ALARMS, State.WITHOUT_NUMBERS)
-"""What somebody should look at."""
 
 
 def _headline(index: Index) -> str:
@@ -151,12 +120,10 @@ def _headline(index: Index) -> str:
     known = f"{_counted(len(index.runs), 'run')}{where}"
     if index.no_history is not None:
         return f"{known}; what the nights say cannot be judged."
-    trends = [trend for machine in index.histories for _, trend in machine.judged]
-    if not trends:
+    judged = [pair for machine in index.histories for pair in machine.judged]
+    if not judged:
         return f"{known}; none has timed a cell and finished, so there is no history yet."
-    counts = Counter(trend.state for trend in trends)
-    states = ", ".join(f"{counts[state]} {state}" for state in ORDER if counts[state])
-    return f"{known}; {len(trends)} series over the nights: {states}."
+    return f"{known}; {len(judged)} series over the nights: {counted_states(judged)}."
 
 
 def _damaged(runs: Sequence[StoredRun]) -> str | None:
@@ -178,52 +145,20 @@ def _date(moment: str) -> str:
 
 def _attention(histories: Sequence[MachineHistory], pages: Mapping[str, str]) -> list[SeriesRow]:
     """The series of all machines that somebody should look at, the worst first."""
-    loud = [
-        (series, trend, machine.label)
-        for machine in histories
-        for series, trend in machine.judged
-        if trend.state in _LOUD
-    ]
-    ordered = sorted(loud, key=lambda found: _badness(found[1]))
-    return [_series_row(series, trend, label, pages) for series, trend, label in ordered]
+    loud = [(pair, machine.label) for machine in histories for pair in machine.judged if pair[1].state in LOUD]
+    return [series_row(*pair, pages, aside=label) for pair, label in sorted(loud, key=lambda found: badness(found[0]))]
 
 
 def _series_rows(machine: MachineHistory, pages: Mapping[str, str]) -> list[SeriesRow]:
-    """Worst first: by state, and within a state by the size of the change."""
+    """Worst first."""
     of_cell = Counter(series.cell for series, _ in machine.judged)
     of_setup = Counter((series.cell, series.setup_sha256) for series, _ in machine.judged)
     rows = []
-    for series, trend in sorted(machine.judged, key=lambda pair: _badness(pair[1])):
+    for series, trend in sorted(machine.judged, key=badness):
         setup = [f"setup {series.setup_sha256[:8]}"] * (of_cell[series.cell] > 1)
         seeds = [f"seeds {', '.join(map(str, series.seeds))}"] * (of_setup[series.cell, series.setup_sha256] > 1)
-        place = series_anchor(machine.newest, series.workload, series.precision, series.setup_sha256, series.seeds)
-        rows.append(replace(_series_row(series, trend, ", ".join((*setup, *seeds)), pages), anchor=place))
+        rows.append(series_row(series, trend, pages, aside=", ".join((*setup, *seeds))))
     return rows
-
-
-def _badness(trend: Trend) -> tuple[int, float]:
-    return ORDER[trend.state], -abs(trend.change or 0.0)
-
-
-def _series_row(series: Series, trend: Trend, aside: str, pages: Mapping[str, str]) -> SeriesRow:
-    runs = [run for run in dict.fromkeys((trend.first_run, trend.last_run)) if run is not None]
-    nights = len(series.nights)
-    values = [night.value for night in series.nights]
-    return SeriesRow(
-        workload=series.workload,
-        precision=series.precision,
-        aside=aside,
-        sign=state_sign(trend.state),
-        change=numbers.change(trend.change),
-        p=None if trend.p is None else numbers.probability(trend.p),
-        nights=str(nights) if trend.nights == nights else f"{trend.nights} of {nights}",
-        anchored="yes" if trend.anchored else "no",
-        last=numbers.seconds(math.exp(values[-1])),
-        from_median=numbers.change(math.expm1(values[-1] - statistics.median(values))),
-        picture=sparkline(series, trend),
-        between=tuple((run, pages.get(run)) for run in runs),
-        why="; ".join(trend.reasons),
-    )
 
 
 def _run_row(run: StoredRun) -> RunRow:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Sequence
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "spaced",
     "speed",
     "speed_interval",
+    "time_unit",
 ]
 
 MISSING = "–"
@@ -69,6 +71,12 @@ def count(value: float | None) -> str:
 def seconds(value: float | None) -> str:
     """`12.3 ms`."""
     return _in_units(value, _SECONDS)
+
+
+def time_unit(values: Sequence[float]) -> tuple[float, str]:
+    """Size in seconds and name of the unit in which these seconds are best written: one for a whole chart."""
+    unit, size = _unit_of(statistics.median(values), _SECONDS)
+    return size, unit
 
 
 def bounded_seconds(value: float, low: float | None, high: float | None) -> str:

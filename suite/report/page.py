@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from suite.files import unwritable, write_atomically
+from suite.home import Home
 from suite.judge.error_rates import CHANGE_INTERVAL, CHANGE_LEVEL, EQUIVALENCE_LEVEL, RATIO_LEVEL
 from suite.judge.findings import Finding, PrecisionQuality, Verdict, Verdicts
+from suite.profiles import batch_scale_of
 from suite.report import numbers
 from suite.report.cell_section import cell_section
 from suite.report.cells import Cell, Grid
@@ -20,6 +24,7 @@ from suite.report.drawing import draw
 from suite.report.forest import forest_chart
 from suite.report.gaps import gap_table
 from suite.report.headline import headline, incomplete
+from suite.report.history_section import history_anchor, history_section
 from suite.report.machine import difference_words, environment_table, plan_table
 from suite.report.matrix import build_matrix
 from suite.report.recommendation_section import recommendation_section
@@ -33,7 +38,8 @@ from suite.report.regressions import (
     worst_first,
 )
 from suite.report.script import NO_SCRIPT, Script, inlined, placed
-from suite.report.series_anchor import series_anchor
+from suite.report.series_rows import HEAD as SERIES_HEAD
+from suite.report.sparkline import FLATTEST
 from suite.report.summary import summary_markdown
 from suite.report.templating import templates
 from suite.report.text import clean, shorten
@@ -44,9 +50,11 @@ from suite.store import Run
 
 if TYPE_CHECKING:
     from suite.judge.calibration import Calibration
+    from suite.judge.followed import Past
 
 __all__ = ["page_html", "render"]
 
+_NO_PAGES: Mapping[str, str] = MappingProxyType({})
 _QUIET = (Verdict.UNCHANGED, Verdict.NOT_MEASURED)
 MOST_INTERVALS = 40
 """Rows of the forest plot, the worst ones; the table below it has all."""
@@ -72,30 +80,33 @@ class Comparison:
 def render(
     run: Run,
     verdicts: Verdicts | None,
-    reports: Path,
+    home: Home,
     notice: str | None = None,
     *,
     inline: bool = False,
     beside: Mapping[str, bytes] | None = None,
     calibration: Calibration | None = None,
+    past: Past | None = None,
 ) -> Path:
-    """Write `index.html` and `summary.md` into the run's folder in `reports`; returns the path of the page.
+    """Write `index.html` and `summary.md` into the run's folder in the reports; returns the path of the page.
 
     Its script lies beside all pages, or with `inline` in this one. `beside` are more files for the folder, by name.
 
     `verdicts` is None where there is nothing to compare with, and `notice` then says why in one sentence; the margins
     that qualities are judged by are then those of `calibration`, what is frozen for the run's machine.
+    `past` is what the nights up to it say.
 
     Raises:
         UnwritableResults: the folder cannot be made or written to.
     """
-    folder = reports / run.info.run
-    script = inlined() if inline else placed(reports, folder / "index.html")
+    folder = home.reports / run.info.run
+    script = inlined() if inline else placed(home.reports, folder / "index.html")
     written = {"summary.md": summary_markdown(run, verdicts, notice).encode(), **(beside or {})}
     there = (*written, *(["verdict.json"] if (folder / "verdict.json").exists() else []))
     # A page that is sent by itself has no other pages beside it.
     index = None if inline else "../index.html"
-    page = page_html(run, verdicts, notice, script, data_files(run, reports, there), calibration, index)
+    pages = {} if inline or past is None else _pages(past, home.reports)
+    page = page_html(run, verdicts, notice, script, data_files(run, home, there), calibration, index, past, pages)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,11 +125,18 @@ def page_html(
     files: Sequence[DataFile] | None = None,
     calibration: Calibration | None = None,
     index: str | None = None,
+    past: Past | None = None,
+    pages: Mapping[str, str] = _NO_PAGES,
 ) -> str:
-    """The whole page as text; without `files` the run's are named and none is linked. `index` leads to all runs."""
+    """The whole page as text; without `files` the run's are named and none is linked.
+
+    `index` leads to all runs, and `pages` to those that the history names.
+    """
     grid, findings = Grid.of(run), worst_first(verdicts.findings) if verdicts else []
     qualities = verdicts.against_fp32 if verdicts else _qualities(run, calibration)
-    traces = Traces(run.steps)
+    traces, history = Traces(run.steps), history_section(past, pages)
+    shown = {row.anchor for row in history.rows}
+    scale = batch_scale_of(run.info.plan, run.folder / "profile.toml")
     template = templates().get_template("page.html.j2")
     return template.render(
         run=run.info.run,
@@ -134,8 +152,11 @@ def page_html(
         recommendation=recommendation_section(run, qualities),
         comparison=_comparison(grid, verdicts, findings) if verdicts else None,
         trust=trust(verdicts),
+        history=history,
+        series_head=SERIES_HEAD,
+        flattest=numbers.percent(FLATTEST / 100),
         workloads=[workload_section(grid, traces, workload) for workload in grid.workloads],
-        cells=[cell_section(cell, findings, _own_profile(run), _nights(run, cell, index)) for cell in grid],
+        cells=[cell_section(cell, findings, _own_profile(run), _nights(cell, shown), scale) for cell in grid],
         gaps=gap_table(grid, findings, None if verdicts else notice or "it was not compared with a baseline"),
         environment=environment_table(run),
         plan=plan_table(run, grid),
@@ -156,12 +177,16 @@ def _qualities(run: Run, calibration: Calibration | None) -> list[PrecisionQuali
     return qualities_of(run, calibration or Frozen())
 
 
-def _nights(run: Run, cell: Cell, index: str | None) -> str | None:
-    """The address of the cell's row in the index; None where this run is no night of it."""
-    if index is None or run.info.sealed_at is None or not cell.planned or not cell.values("step_seconds_median"):
-        return None
-    setup = cell.planned[0].setup_sha256
-    return f"{index}#{series_anchor(run.info, cell.workload, cell.precision, setup, cell.seeds)}"
+def _nights(cell: Cell, shown: Container[str | None]) -> str | None:
+    """Where the history has the cell; None where it does not."""
+    place = history_anchor(cell.workload, cell.precision)
+    return place if place in shown else None
+
+
+def _pages(past: Past, reports: Path) -> dict[str, str]:
+    """Addresses, seen from a run's page, of the pages that exist of runs which the history names."""
+    named = {run for _, trend in past.judged for run in (trend.first_run, trend.last_run) if run is not None}
+    return {run: f"../{quote(run)}/index.html" for run in sorted(named) if (reports / run / "index.html").is_file()}
 
 
 def _own_profile(run: Run) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from suite.judge.nights import Series
 from suite.judge.trends import Trend
 from suite.report import numbers
 from suite.report.drawing import BAND, INK, Spec, layer, still
@@ -16,7 +16,10 @@ from suite.report.forest import TONES
 from suite.report.signs import state_sign
 from suite.report.text import shorten
 
-__all__ = ["FLATTEST", "sparkline"]
+if TYPE_CHECKING:
+    from suite.judge.nights import Series
+
+__all__ = ["FLATTEST", "changed", "description", "sparkline"]
 
 FLATTEST = 4.0
 """Percent above and below the median that are always shown: noise smaller than what matters must look small."""
@@ -25,7 +28,7 @@ WIDTH, HEIGHT = 150, 30
 
 def sparkline(series: Series, trend: Trend) -> Markup:
     """The picture. The nights are as far apart as one another, the runs of the change shaded, the last night a dot."""
-    return still(_spec(series, trend), _description(series, trend))
+    return still(_spec(series, trend), description(series, trend))
 
 
 def _spec(series: Series, trend: Trend) -> Spec:
@@ -39,7 +42,7 @@ def _spec(series: Series, trend: Trend) -> Spec:
     x: Spec = {"field": "night", "type": "quantitative", "axis": None, "scale": across}
     y: Spec = {"field": "percent", "type": "quantitative", "axis": None, "scale": up}
     colour = TONES[state_sign(trend.state).tone][0]
-    shaded = _changed(series, trend)
+    shaded = changed(series, trend)
     band = [{"night": shaded[0] - 0.5, "end": shaded[1] + 0.5}] if shaded else []
     return {
         "width": WIDTH,
@@ -59,8 +62,8 @@ def _domain(percents: Sequence[float]) -> list[float]:
     return [min(-FLATTEST, *percents), max(FLATTEST, *percents)]
 
 
-def _changed(series: Series, trend: Trend) -> tuple[int, int] | None:
-    """Places of the first and the last run that the change may have come with."""
+def changed(series: Series, trend: Trend) -> tuple[int, int] | None:
+    """Places, from 0, of the first and the last run that the change may have come with."""
     places = {night.run: place for place, night in enumerate(series.nights)}
     if trend.first_run not in places:
         return None
@@ -68,7 +71,8 @@ def _changed(series: Series, trend: Trend) -> tuple[int, int] | None:
     return first, places.get(trend.last_run or "", first)
 
 
-def _description(series: Series, trend: Trend) -> str:
+def description(series: Series, trend: Trend) -> str:
+    """The picture in words."""
     seconds = [math.exp(night.value) for night in series.nights]
     last = math.expm1(math.log(seconds[-1]) - statistics.median(math.log(value) for value in seconds))
     name = f"{shorten(series.workload, 60)} × {shorten(series.precision, 60)}"

@@ -47,9 +47,10 @@ def last_lines(text: str, lines: int = 20, width: int = 200) -> str:
 
 def anchor(*parts: str) -> str:
     """An identifier for links: readable where the names are plain, unique by a digest where they are not."""
-    name = "-".join(("cell", *parts))
+    name = "--".join(("cell", *parts))
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", unicodedata.normalize("NFKD", name))[:60]
-    if plain == name:
+    # Of several names with one identifier, as (`a-`, `b`) and (`a`, `-b`) have, one may keep it.
+    if plain == name and name.split("--") == ["cell", *parts]:
         return name
     return f"{plain.rstrip('-')}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
 

@@ -117,7 +117,7 @@ def _times(cells: Placed, traces: Traces, name: str) -> Figure:
     table = _time_table([cell for cell, _ in cells], name)
     if not series:
         return Figure("Step time", "No trial of this workload finished with step times.", table=table)
-    size, unit = _time_unit([value for line in series for _, value in line.points])
+    size, unit = numbers.time_unit([value for line in series for _, value in line.points])
     shown = [replace(line, points=tuple((step, value / size) for step, value in line.points)) for line in series]
     words = ", ".join(f"{shorten(line.precision, 30)} {_median_words(line)}" for line in series)
     caption = "Median over the processes of each mode. Faint: warm-up, not timed; the ring is the first timed step."
@@ -138,7 +138,7 @@ def _spreads(cells: Placed, traces: Traces, name: str) -> Figure:
     title = "Step time, spread"
     if not found:
         return Figure(title, "No trial of this workload finished with step times.")
-    size, unit = _time_unit([each.median for each in found])
+    size, unit = numbers.time_unit([each.median for each in found])
     caption = (
         "Box: the middle half of the timed steps of all processes together, its bar their median; line: from 5 to "
         "95\u00a0% of them. Dots: the median of each process."
@@ -150,14 +150,6 @@ def _spreads(cells: Placed, traces: Traces, name: str) -> Figure:
     words = ", ".join(f"{shorten(each.precision, 30)} {numbers.seconds(each.median)}" for each in found)
     chart = draw(spread_chart(found, size, unit), f"Spread of the step time of {name}; medians: {words}.")
     return Figure(title, caption, chart, spread_table(found, size, unit, name))
-
-
-def _time_unit(values: Sequence[float]) -> tuple[float, str]:
-    middle = statistics.median(values)
-    return next(
-        ((size, unit) for size, unit in ((1.0, "s"), (1e-3, "ms")) if middle >= size),
-        (1e-6, "µs"),
-    )
 
 
 def _median_words(line: Series) -> str:

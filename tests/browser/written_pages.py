@@ -9,10 +9,10 @@ from pathlib import Path
 import records
 from every_state import base_and_candidate
 from hostile_runs import ATTACKS, LONG, hostile_index, hostile_prices, hostile_run, hostile_verdicts
-from literal_runs import ENVIRONMENT, instrumented, measured, plan_of, run_of, stopped
+from literal_runs import ENVIRONMENT, SETUP, instrumented, measured, plan_of, run_of, stopped
 from loss_scales import point, scan
 
-from suite.hardware import report_hardware
+from suite.hardware import Choice, report_hardware
 from suite.home import Home
 from suite.judge.comparison import Terms, compare_runs
 from suite.overview import write_index
@@ -59,7 +59,7 @@ MADE_AT = "2026-01-02 03:04 UTC"
 
 def write_pages(folder: Path) -> dict[str, Path]:
     """Write all of them; returns their paths by name."""
-    home = Home(folder / "tame")
+    home = Home.at(folder / "tame")
     found = dict(_run_pages(home)) | dict(_sheet_pages(home)) | dict(_hostile_pages(folder / "hostile"))
     _nights(home)
     return found | {"index": write_index(home)}
@@ -76,10 +76,11 @@ def _run_pages(home: Home) -> Iterator[tuple[str, Path]]:
         ("no success", _no_success(home), None, notice),
     )
     for name, run, judged, why in shapes:
-        yield name, render(run, judged, home.reports, why, beside={"junit.xml": b"<testsuites/>"})
+        yield name, render(run, judged, home, why, beside={"junit.xml": b"<testsuites/>"})
         if f"{name}, inlined" in INLINED:
             # In reports of their own: a page has one place.
-            yield f"{name}, inlined", render(run, judged, home.reports / "inlined", why, inline=True)
+            apart = Home(home.results, home.reports / "inlined")
+            yield f"{name}, inlined", render(run, judged, apart, why, inline=True)
 
 
 def _one_cell(home: Home) -> Run:
@@ -94,20 +95,26 @@ def _no_success(home: Home) -> Run:
 
 
 def _sheet_pages(home: Home) -> Iterator[tuple[str, Path]]:
-    runs = [_machine(home, "Example GPU", 1.0), _machine(home, "Another GPU with a rather long name, 80 GB", 1.7)]
+    names = "Example GPU", "Another GPU with a rather long name, 80 GB"
+    runs = tuple(_machine(home, name, pace) for name, pace in zip(names, (1.0, 1.7), strict=True))
+    larger = tuple(_machine(home, names[0], 0.8, scale) for scale in (2, 4))
     prices = home.results / "prices.toml"
     prices.write_text(PRICES, encoding="utf-8")
     sheet = scan_sheet(scan(point(flushed={0: 400, 4: 8, 8: 0}), point(step=6, largest=3.0)), ENVIRONMENT, MADE_AT)
-    yield "machines", report_hardware(runs, Home(home.folder / "unpriced"))
+    yield "machines", report_hardware(Choice(runs), Home(home.results, home.reports / "unpriced"))
     for suffix, inline in (("", False), (", inlined", True)):
-        priced = Home(home.folder / f"priced{suffix}")
-        yield f"machines with prices{suffix}", report_hardware(runs, priced, prices, inline=inline)
+        priced = Home(home.results, home.reports / f"priced{suffix}")
+        yield (
+            f"machines with prices{suffix}",
+            report_hardware(Choice(runs, larger=larger), priced, prices, inline=inline),
+        )
         yield f"scan{suffix}", write_sheet(sheet, home.reports, f"scan{suffix}.html", inline=inline)
 
 
-def _machine(home: Home, device: str, pace: float) -> Run:
-    """Five seeds of three workloads in three modes, of which one does not fit."""
-    plan = plan_of(("gpt", "bert", "lstm"), ("fp32", "tf32", "bf16"), seeds=(0, 1, 2, 3, 4))
+def _machine(home: Home, device: str, pace: float, batch_scale: int = 1) -> Run:
+    """Five seeds of three workloads in three modes, of which one does not fit; of four times the batch none of lstm."""
+    setup = replace(SETUP, batch_size=batch_scale * SETUP.batch_size)
+    plan = plan_of(("gpt", "bert", "lstm"), ("fp32", "tf32", "bf16"), seeds=(0, 1, 2, 3, 4), setup=setup)
     factors = {"fp32": 1.0, "tf32": 0.6, "bf16": 0.4}
     trials = [
         instrumented(spec, 0.01 * factors[spec.precision] * pace * (1 + 0.02 * spec.seed), attestation=None)
@@ -115,7 +122,7 @@ def _machine(home: Home, device: str, pace: float) -> Run:
     ]
     stopping = [
         stopped(record.spec, Outcome.OUT_OF_MEMORY, "12 GiB were asked for")
-        if record.spec.workload == "lstm" and record.spec.precision == "bf16"
+        if record.spec.workload == "lstm" and (record.spec.precision == "bf16" or batch_scale == 4)
         else record
         for record in trials
     ]

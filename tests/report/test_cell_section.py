@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 from literal_runs import SETUP, measured, plan_of, run_of, stopped
 
-from suite.home import Home
 from suite.judge.findings import Finding, Verdict
-from suite.overview import write_index
 from suite.record import Outcome
-from suite.report import render
 from suite.report.cell_section import CellSection, cell_section
 from suite.report.cells import Grid
 from suite.report.page import page_html
@@ -89,22 +86,6 @@ def test_the_worst_verdict_is_the_cells_own(tmp_path: Path) -> None:
         )
     ]
     assert said == [(None, "", False), ("unchanged", "", False), ("regressed", "step time", True), (None, "", False)]
-
-
-def test_a_measured_cell_leads_to_its_row_of_the_index(tmp_path: Path, read: Read) -> None:
-    home = Home(tmp_path)
-    plan = plan_of(("gpt", "lstm"), ("fp32", "bf16"), seeds=(3, 0))
-    records = [
-        stopped(spec, Outcome.CRASHED, "SIGKILL")
-        if spec.workload == "lstm" and spec.precision == "bf16"
-        else measured(spec)
-        for spec in plan.trials
-    ]
-    page = render(run_of(home.results, plan, records), None, home.reports)
-    rows = set(read(write_index(home).read_text(encoding="utf-8")).ids)
-    links = [href for href in read(page.read_text(encoding="utf-8")).attributes("href") if "#" in href[1:]]
-    assert len(links) == len(set(links)) == 3
-    assert {href.removeprefix("../index.html#") for href in links} <= rows
 
 
 def test_a_cell_of_which_a_process_crashed_has_no_tick_in_the_list(tmp_path: Path, read: Read) -> None:

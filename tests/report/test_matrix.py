@@ -91,7 +91,7 @@ def test_a_cell_without_numbers_says_why(tmp_path: Path, outcome: Outcome) -> No
     assert cells[1].sign.word == outcome.value
     assert cells[1].note == "This is why."
     assert cells[1].facts == ()
-    assert cells[1].anchor == "cell-gpt-bf16"
+    assert cells[1].anchor == "cell--gpt--bf16"
 
 
 def test_a_diverged_cell_names_its_step(tmp_path: Path) -> None:

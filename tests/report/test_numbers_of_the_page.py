@@ -14,7 +14,7 @@ from every_state import base_and_candidate
 from literal_runs import ENVIRONMENT, instrumented, plan_of, run_of
 from read_back import Page
 
-from suite.hardware import report_hardware
+from suite.hardware import Choice, report_hardware
 from suite.home import Home
 from suite.judge.comparison import compare_runs
 from suite.report import render
@@ -63,7 +63,7 @@ def geometric(values: pd.Series[Any]) -> float:
 def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Page]:
     folder = tmp_path_factory.mktemp("stored")
     base, candidate = base_and_candidate(folder / "results")
-    page = render(candidate, compare_runs(base, candidate), folder / "reports")
+    page = render(candidate, compare_runs(base, candidate), Home.at(folder))
     return trials_of(candidate), Page(page.read_text(encoding="utf-8"))
 
 
@@ -175,7 +175,7 @@ def test_the_recommended_mode_saves_what_the_trials_say(stored: tuple[pd.DataFra
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pd.DataFrame], Page]:
     """Five seeds of two modes on two machines, priced by the hour."""
-    home = Home(tmp_path_factory.mktemp("machines"))
+    home = Home.at(tmp_path_factory.mktemp("machines"))
     plan = plan_of(("gpt",), ("fp32", "bf16"), seeds=(0, 1, 2, 3, 4))
     runs = {}
     for device, pace in (("fast", 1.0), ("slow", 2.6)):
@@ -185,9 +185,9 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pd.Dat
         ]
         environment = replace(ENVIRONMENT, device_name=device)
         runs[device] = run_of(home.results, plan, trials, environment=environment)
-    prices = home.folder / "prices.toml"
+    prices = home.results / "prices.toml"
     prices.write_text(PRICES, encoding="utf-8")
-    page = report_hardware(list(runs.values()), home, prices)
+    page = report_hardware(Choice(tuple(runs.values())), home, prices)
     return {device: trials_of(run) for device, run in runs.items()}, Page(page.read_text(encoding="utf-8"))
 
 

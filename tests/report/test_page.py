@@ -24,6 +24,7 @@ from literal_runs import (
 )
 
 from suite.errors import UnwritableResults
+from suite.home import Home
 from suite.judge.comparison import Terms, compare_runs
 from suite.judge.findings import Finding, MetricClass, Verdict
 from suite.readings import Ceiling, Hardware, HardwareState
@@ -75,7 +76,7 @@ def test_the_page_is_well_formed_and_every_link_leads_somewhere(compared: tuple[
     assert len(page.ids) == len(set(page.ids))
     targets = {href.removeprefix("#") for href in page.attributes("href") if href.startswith("#")}
     assert targets <= set(page.ids)
-    assert {f"cell-{w}-{p}" for w in ("gpt", "lstm") for p in MODES} <= targets
+    assert {f"cell--{w}--{p}" for w in ("gpt", "lstm") for p in MODES} <= targets
 
 
 def test_a_machine_wide_shift_has_no_section_and_no_link_to_one(tmp_path: Path, read: Read) -> None:
@@ -117,14 +118,14 @@ def test_every_chart_is_drawn_and_carries_its_specification(compared: tuple[Run,
 
 def test_the_only_script_is_ours_beside_the_pages_or_inside(tmp_path: Path, read: Read) -> None:
     run = run_of(tmp_path, plan_of(), [measured(spec) for spec in plan_of().trials])
-    page = render(run, None, tmp_path / "reports")
+    page = render(run, None, Home.at(tmp_path))
     html = read(page.read_text(encoding="utf-8"))
     ((attributes, content),) = html.scripts
     assert content == ""
     assert attributes == {"src": placed(tmp_path / "reports", page).href, "defer": None}
     assert (page.parent / str(attributes["src"])).resolve().parent == tmp_path / "reports"
     assert html.attributes("src") == [attributes["src"]]
-    whole = read(render(run, None, tmp_path / "reports", inline=True).read_text(encoding="utf-8"))
+    whole = read(render(run, None, Home.at(tmp_path), inline=True).read_text(encoding="utf-8"))
     ((attributes, content),) = whole.scripts
     assert attributes == {"type": "module"}
     assert content.strip() == str(inlined().source).strip()
@@ -332,20 +333,20 @@ def test_rendering_writes_both_files_and_leaves_nothing_else(tmp_path: Path) -> 
     plan = plan_of()
     run = run_of(tmp_path, plan, [measured(spec) for spec in plan.trials])
     folder = tmp_path / "new" / "folder"
-    path = render(run, None, folder, "none is approved")
+    path = render(run, None, Home(tmp_path, folder), "none is approved")
     assert path == folder / run.info.run / "index.html"
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["index.html", "summary.md"]
     script = Path(str(placed(folder, path).href)).name
     assert sorted(entry.name for entry in folder.iterdir()) == sorted([run.info.run, script])
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     first = path.read_bytes()
-    assert render(run, None, folder, "none is approved").read_bytes() == first
+    assert render(run, None, Home(tmp_path, folder), "none is approved").read_bytes() == first
 
 
 def test_a_page_leads_back_to_all_runs_unless_it_is_sent_alone(tmp_path: Path, read: Read) -> None:
     run = run_of(tmp_path, plan_of(), [measured(spec) for spec in plan_of().trials])
     beside, alone = (
-        read(render(run, None, tmp_path / "reports", inline=inline).read_text(encoding="utf-8"))
+        read(render(run, None, Home.at(tmp_path), inline=inline).read_text(encoding="utf-8"))
         for inline in (False, True)
     )
     assert "All runs Matrix" in beside.words
@@ -371,7 +372,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     run = run_of(tmp_path, plan, [])
     (tmp_path / "file").touch()
     with pytest.raises(UnwritableResults, match=r"file.*--out"):
-        render(run, None, tmp_path / "file" / "report")
+        render(run, None, Home(tmp_path, tmp_path / "file" / "report"))
 
 
 def test_importing_the_report_loads_nothing_heavy() -> None:

@@ -55,7 +55,7 @@ def test_the_recommended_mode_has_its_reason_and_what_it_saves_with_intervals() 
     row = _row(
         [*records.cell(FP32, **plain), *records.cell([0.05, 0.0505, 0.0495], precision="bf16", **saving)], _said("bf16")
     )
-    assert (row.precision, row.anchor) == ("bf16", "cell-gpt-bf16")
+    assert (row.precision, row.anchor) == ("bf16", "cell--gpt--bf16")
     assert f"{row.sign.glyph} {row.sign.word}" == "✓ use"
     quality = "its perplexity is equivalent to fp32’s over 5 seeds: no difference"
     assert row.why == f"bf16 is the fastest mode that qualifies; {quality}"
@@ -178,7 +178,7 @@ def test_the_section_stands_right_after_the_matrix_with_the_rule_and_the_level(t
         "Not the others: fp32: qualifies and is slower: 10.0 ms",
     ):
         assert part in page.words, part
-    assert page.attributes("href").count("#cell-gpt-bf16") == 2
+    assert page.attributes("href").count("#cell--gpt--bf16") == 2
 
 
 def test_a_judged_run_is_recommended_by_the_qualities_of_its_verdicts(tmp_path: Path, read: Read) -> None:
@@ -222,7 +222,7 @@ def test_without_verdicts_the_frozen_margins_decide_as_they_do_on_the_page_of_ma
         words = read(page_html(run, None, calibration=calibration)).words
         assert (found.precision, f"✓ use {chosen}" in words, said in words) == (chosen, True, True)
     freeze(tmp_path / "results", frozen)
-    page = api.report(run, home=Home(tmp_path))
+    page = api.report(run, home=Home.at(tmp_path))
     assert "worse than fp32: 0.00400 worse" in read(page.read_text(encoding="utf-8")).words
 
 
@@ -230,7 +230,7 @@ def test_damaged_margins_are_said_on_the_page(tmp_path: Path, read: Read) -> Non
     run = _wavering(tmp_path / "results")
     path = freeze(tmp_path / "results", Calibration(run.info.fingerprint))
     path.write_text("{")
-    page = api.report(run, home=Home(tmp_path))
+    page = api.report(run, home=Home.at(tmp_path))
     words = read(page.read_text(encoding="utf-8")).words
     assert f"{path.name} is damaged" in words
     assert "equivalent to fp32: 0.00400 worse" in words

@@ -139,9 +139,9 @@ def test_cells_that_moved_together_are_said_as_that_and_lead_to_no_cell() -> Non
     assert alarm_sentence(verdicts([TOGETHER, SLOWER, BYTES])) == f"{said} 2 findings in 1 cell got worse: gpt × bf16."
     faster = replace(TOGETHER, verdict=Verdict.IMPROVED)
     assert alarm_sentence(verdicts([faster, SLOWER])) == "1 finding in 1 cell got worse: gpt × bf16."
-    assert [row.anchor for row in finding_rows([TOGETHER, SLOWER, GONE], {"cell-gpt-bf16"})] == [
+    assert [row.anchor for row in finding_rows([TOGETHER, SLOWER, GONE], {"cell--gpt--bf16"})] == [
         None,
-        "cell-gpt-bf16",
+        "cell--gpt--bf16",
         None,
     ]
 

@@ -29,8 +29,18 @@ def test_only_the_end_of_a_log_is_shown() -> None:
 
 
 def test_anchors_are_readable_unique_and_plain() -> None:
-    assert anchor("gpt", "bf16") == "cell-gpt-bf16"
-    odd = [anchor("a b", "c"), anchor("a-b", "c"), anchor("a_b", "c"), anchor("<a>", "c"), anchor("n" * 5000, "c")]
+    assert anchor("gpt", "bf16") == "cell--gpt--bf16"
+    assert anchor("gpt-fp16", "static") != anchor("gpt", "fp16-static")
+    odd = [
+        anchor("a-", "b"),
+        anchor("a", "-b"),
+        anchor("a--b"),
+        anchor("a b", "c"),
+        anchor("a-b", "c"),
+        anchor("a_b", "c"),
+        anchor("<a>", "c"),
+        anchor("n" * 5000, "c"),
+    ]
     assert len(set(odd)) == len(odd)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name) for name in odd)
 
