@@ -36,6 +36,13 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def sample(session: nox.Session) -> None:
+    """Make reports/sample/ from the runs in results/reference/."""
+    _install(session)
+    _run(session, "python", "-m", "tools.sample", *session.posargs)
+
+
+@nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """Run the tests with branch coverage; words after `--` go to pytest."""
     _install(session, "test")

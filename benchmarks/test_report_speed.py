@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +30,19 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform =
 print(time.perf_counter() - began, peak)
 """
 
+REPORT = """
+import sys, time
+from pathlib import Path
+from suite import api, store
+from suite.home import Home
+from suite.overview import write_index
+began = time.perf_counter()
+home = Home.at(Path(sys.argv[1]))
+api.report(store.load_run(store.find_run(home.results, "latest")), home=home)
+write_index(home)
+print(time.perf_counter() - began)
+"""
+
 
 @pytest.fixture(scope="module")
 def report(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -41,14 +55,19 @@ def _newest(home: Path) -> store.Run:
 
 
 def test_a_report_of_eighty_trials_is_made_within_three_seconds(benchmark: Benchmark, home: Path, report: Path) -> None:
-    """From the stored run to the written page; the script lies there already, as after the first report."""
-    reports = report.parents[1]
+    """In a process of its own, from the stored run to the page and the index; the script lies there already.
+
+    What is not in it is the start of Python and of the command line, 0.4 s here.
+    """
+    found = []
 
     def make() -> None:
-        render(_newest(home), None, Home(home / "results", reports))
+        ended = subprocess.run([sys.executable, "-c", REPORT, str(home)], check=True, capture_output=True, text=True)
+        found.append(float(ended.stdout))
 
     benchmark.pedantic(make, rounds=5, warmup_rounds=1)  # type: ignore[attr-defined]
-    assert benchmark.stats.stats.median <= 3.0  # type: ignore[attr-defined]
+    print(f"from the stored run to the page and the index: {statistics.median(found[1:]):.2f} s")
+    assert statistics.median(found[1:]) <= 3.0
 
 
 def test_the_page_and_its_script_are_small(home: Path, report: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ in precision, seed or repeat and in nothing else, because all the rest is the on
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -169,7 +170,7 @@ class TrialSpec:
         """Readable and unique within a run; also the name of the trial's log."""
         return f"{self.workload}-{self.precision}-s{self.seed}-r{self.repeat}"
 
-    @property
+    @functools.cached_property
     def setup_sha256(self) -> str:
         """Hash of all that two trials must share to be compared: everything but seed, repeat and time limit."""
         shared = encode(self)

@@ -44,7 +44,7 @@ REGRESSED = (
 SLOWER = (series_of([0.010, 0.020], "bert"), trend_of(State.REGRESSED, "bert", change=1.0, nights=2))
 SHORT = (
     series_of([0.010], "resnet"),
-    trend_of(State.TOO_SHORT, "resnet", nights=1, reasons=("1 night since then; a change needs 8 before",)),
+    trend_of(State.TOO_SHORT, "resnet", nights=1, reasons=("1 night; a change needs 8 before",)),
 )
 
 

@@ -309,6 +309,18 @@ def test_a_compiled_candidate_has_a_compiled_anchor(tmp_path: Path, python: Fake
     assert (call.option("--timeout"), call.option("--device")) == (["0.5"], ["cuda:1"])
 
 
+def test_a_baseline_of_a_larger_batch_is_run_again_with_it(tmp_path: Path, python: FakePython) -> None:
+    anchor = _anchor(tmp_path, python)
+    anchor.profile.write_text(
+        'name = "test"\nsummary = "s"\nprecisions = ["fp32"]\n[workloads.gpt]\nsteps = 12\nwarmup_steps = 2\n'
+        'batch_size = 2\noptimizer = { name = "sgd", learning_rate = 1 }\n',
+        encoding="utf-8",
+    )
+    run_block(anchor, tmp_path / "candidate", _plan().trials[:1])
+    (call,) = python.blocks
+    assert call.words[-2:] == ("--batch-scale", "2")
+
+
 def test_a_block_in_which_a_trial_failed_is_a_block(tmp_path: Path, python: FakePython) -> None:
     python.block("exit 4")
     run_block(_anchor(tmp_path, python), tmp_path / "candidate", _plan().trials[:1])

@@ -47,11 +47,15 @@ def ampmark(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def _stored(home: Path, device: str, seconds: float, profile: str = "test", **machine: Any) -> Run:
+def _stored(
+    home: Path, device: str, seconds: float, profile: str = "test", batch_scale: int = 1, **machine: Any
+) -> Run:
     """Five seeds of fp32 and, twice as fast, of bf16, whose qualities differ by nothing."""
+    setup = records.setup(batch_size=4 * batch_scale)
     trials = [
         records.record(
-            spec=records.spec("gpt", precision, seed=seed, profile=profile),
+            spec=records.spec("gpt", precision, seed=seed, profile=profile, setup=setup),
+            samples_per_step=setup.batch_size,
             steps=records.trace(seconds / factor),
             quality=Quality({"accuracy": 0.75 + 0.01 * seed}, "accuracy", True, 0.5, "majority class"),
         )
@@ -116,6 +120,7 @@ def test_the_answer_comes_first_then_what_was_compared_and_the_terms_last(home: 
         "The answer, by workload",
         *["What was compared"] * 2,
         *["Break-even prices"] * 2,
+        "How the answer is found",
         "gpt",
         "gpt on each machine",
         "What these costs contain",
@@ -298,6 +303,33 @@ def test_a_workload_that_only_another_run_has_is_named(tmp_path: Path, capsys: C
     assert f"! {said} has." in words
     assert ampmark("report", "--hardware", "--home", tmp_path) == 0
     assert f"! {said} has." in capsys.readouterr().err
+
+
+def test_the_newest_run_of_each_larger_batch_comes_beside_the_common_one(tmp_path: Path, capsys: Capture) -> None:
+    """The slow machine makes 200 samples/s of bf16 from 4 and 400 from 16; the fast one 400 of 4, and was not asked."""
+    _stored(tmp_path, "slow", 0.05, batch_scale=2)
+    common = _stored(tmp_path, "slow", 0.04)
+    twice, four = (_stored(tmp_path, "slow", seconds, batch_scale=scale) for seconds, scale in ((0.05, 2), (0.08, 4)))
+    fast = _stored(tmp_path, "fast", 0.02)
+    choice = newest_of_each_machine(Home.at(tmp_path))
+    assert [run.info.run for run in choice.runs] == [common.info.run, fast.info.run]
+    assert [run.info.run for run in choice.larger] == [twice.info.run, four.info.run]
+    page = _page(tmp_path, capsys)
+    words = _words(page)
+    assert "The answer at the largest batch of each machine" in words
+    assert "gpt slow (bf16) 4 200 [200, 200] 16 400 [400, 400] 2.00× [2.00, 2.00] – larger ones were not tried" in words
+    assert "fast left out: larger ones were not tried" in words
+    assert "Not measured: larger batches" not in words
+    named = [run.info.run for run in (common, fast, twice, four)]
+    assert f"ampmark report {' '.join(named)} --hardware" in words
+    again = _words(_page(tmp_path, capsys, *reversed(named)))
+    assert "gpt slow (bf16) 4 200 [200, 200] 16 400 [400, 400]" in again
+
+
+def test_without_larger_batches_the_page_says_how_to_measure_them(home: Path, capsys: Capture) -> None:
+    words = _words(_page(home, capsys))
+    assert "Not measured: larger batches." in words
+    assert "largest batch of each machine" not in words
 
 
 def test_prices_of_nothing_that_was_run_are_named_on_the_page_and_on_the_terminal(home: Path, capsys: Capture) -> None:

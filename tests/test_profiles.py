@@ -111,3 +111,10 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 def test_an_unknown_name_is_refused_with_the_nearest_and_the_way_to_ones_own() -> None:
     expected = "profile 'qick' is not known; did you mean 'quick'? A file of your own must end in .toml."
     assert _refusal("qick") == expected
+
+
+def test_how_many_times_its_batch_a_plan_has_is_read_off_the_profile(tmp_path: Path) -> None:
+    written = _write(tmp_path, OWN)
+    plans = [expand(profiles.load(written), device="cpu", threads=2, batch_scale=scale) for scale in (1, 8)]
+    assert [profiles.batch_scale_of(plan, Path(written)) for plan in plans] == [1, 8]
+    assert profiles.batch_scale_of(plans[1], tmp_path / "gone.toml") == 1

@@ -93,6 +93,14 @@ def test_a_compiled_plan_compiles_every_workload_and_compares_with_no_eager_one(
     assert compiled[0].setup_sha256 != eager[0].setup_sha256
 
 
+def test_a_larger_batch_is_that_of_every_workload_and_compares_with_no_smaller_one() -> None:
+    profile = _profile(workloads={"gpt": records.setup(batch_size=3), "lstm": records.setup(batch_size=8)})
+    larger, common = _expand(profile, batch_scale=4), _expand(profile)
+    assert {(trial.workload, trial.setup.batch_size) for trial in larger} == {("gpt", 12), ("lstm", 32)}
+    assert _ids(larger) == _ids(common)
+    assert not {trial.setup_sha256 for trial in larger} & {trial.setup_sha256 for trial in common}
+
+
 def test_the_plan_names_its_profile_and_device() -> None:
     plan = expand(_profile(), device="cuda:0", threads=1)
     assert (plan.profile, plan.device) == ("test", "cuda:0")
@@ -104,6 +112,7 @@ def test_the_plan_names_its_profile_and_device() -> None:
         ({"workloads": ["gtp"]}, "profile 'test' has no workload 'gtp'; did you mean 'gpt'?"),
         ({"repeats": 0}, "--repeats is 0; give a number above 0."),
         ({"repeats": -1}, "--repeats is -1; give a number above 0."),
+        ({"batch_scale": 0}, "--batch-scale is 0; give a number above 0."),
         ({"timeout_seconds": 0.0}, "--timeout is 0.0; give a number above 0."),
         ({"timeout_seconds": float("nan")}, "--timeout is nan; give a number above 0."),
     ],

@@ -133,7 +133,8 @@ def _of_environment(
     )
     if len(segment.nights) < FEWEST_NIGHTS:
         count = len(segment.nights)
-        few = f"{of_nights(count)} since then; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
+        since = " since then" if notes or said is not None else ""
+        few = f"{of_nights(count)}{since}; a change needs {FEWEST_BEFORE} before and {FEWEST_AFTER} after it"
         trend = replace(trend, state=State.TOO_SHORT if said is None else State.ACKNOWLEDGED, reasons=(*reasons, few))
         return _of_few(trend, segment.nights, every[: len(every) - len(nights)] or earlier, delta)
     found = _judged(trend, segment.nights, delta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -174,9 +175,15 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
 
 
 def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
-    path = folder / "trials.parquet"
-    check_sha256(path, (info.files or {})["trials.parquet"])
-    rows = measured(read_parquet(path, {name: TRIAL_COLUMNS[name] for name in _COLUMNS}, info.schema))
+    path, digest = folder / "trials.parquet", (info.files or {})["trials.parquet"]
+    check_sha256(path, digest)
+    return _rows(path, digest, info.schema)
+
+
+# A run's page and the index, which one command writes, look back on the same nights.
+@functools.lru_cache(maxsize=512)
+def _rows(path: Path, sha256: str, schema: int) -> pd.DataFrame:
+    rows = measured(read_parquet(path, {name: TRIAL_COLUMNS[name] for name in _COLUMNS}, schema))
     return rows[~rows["deterministic"].fillna(value=False)].dropna(subset=["step_seconds_median"])
 
 

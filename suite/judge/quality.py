@@ -28,6 +28,10 @@ SEEDS_FOR_MARGIN = 5
 """Fewer give no usable margin."""
 LEARNED = 0.05
 """Relative gain over the input-blind predictor that is no luck; training that gives no gain then has broken down."""
+_COLUMNS = (
+    *("workload", "precision", "outcome", "seed", "losses_sha256"),
+    *("quality", "quality_metric", "quality_higher_is_better", "quality_baseline", "quality_baseline_name"),
+)
 
 Margins = Callable[[Cell, str], float | None]
 """The frozen margin of a cell and metric, in its unit; None where there is none."""
@@ -81,6 +85,7 @@ def _unpaired(cell: Cell, ours: pd.DataFrame, theirs: pd.DataFrame) -> Finding:
 def against_fp32(run: Run, margin_of: Margins = lambda cell, metric: None) -> list[PrecisionQuality]:
     """Every precision's quality against float32's in the same run: worse, better, equivalent, or undecided."""
     levels, found = Levels(), []
+    run = replace(run, trials=run.trials[list(_COLUMNS)])
     ordered = sorted({(spec.workload, spec.precision) for spec in run.info.plan.trials})
     for workload, cells in groupby(ordered, key=lambda cell: cell[0]):
         reference = measured(rows_of(run, (workload, "fp32")))

@@ -37,6 +37,8 @@ NO_ORDER = "1 process: the order is not shown"
 NONE_APPLIED = "no timed step was applied"
 RATE = "effective_samples_per_second"
 """Samples of the applied steps over the time of all timed ones; the matrix's ratios are of it too."""
+LAYERS = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
+"""Of memory, the best first."""
 _SHOWN = ("equivalent", "better")
 
 
@@ -57,6 +59,13 @@ class Mode:
     """Seconds for a sample of an applied step, which modes are ranked by; None where no step was applied."""
     skipped: bool = False
     """Whether timed steps were skipped."""
+
+
+_COLUMNS = (
+    *("workload", "precision", "outcome", "deterministic", "cautions", "step_seconds_median"),
+    *("samples_per_second", RATE, *LAYERS, "energy_joules_per_sample"),
+)
+"""What the rule goes by: picking rows from all columns takes many times as long."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def qualities_of(run: Run, calibration: Calibration) -> list[PrecisionQuality]:
 def recommend(run: Run, qualities: Sequence[PrecisionQuality]) -> list[Recommendation]:
     """One recommendation per workload; `qualities` are those of the run against float32."""
     known = {(said.workload, said.precision): said for said in qualities}
+    run = replace(run, trials=run.trials[list(_COLUMNS)])
     precisions: dict[str, dict[str, None]] = {}
     for spec in run.info.plan.trials:
         precisions.setdefault(spec.workload, {})[spec.precision] = None
@@ -211,8 +221,7 @@ def _close(rows: pd.DataFrame, fastest: pd.DataFrame) -> bool:
 
 def _memory(rows: pd.DataFrame, reference: pd.DataFrame) -> Estimate | None:
     """In the best layer that both have."""
-    layers = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
-    return next((found for layer in layers if (found := _ratio(rows, reference, layer)) is not None), None)
+    return next((found for layer in LAYERS if (found := _ratio(rows, reference, layer)) is not None), None)
 
 
 def _ratio(above: pd.DataFrame, below: pd.DataFrame, column: str) -> Estimate | None:

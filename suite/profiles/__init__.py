@@ -53,8 +53,9 @@ def text(name_or_path: str) -> str:
 
 
 def batch_scale_of(plan: Plan, written: Path) -> int:
-    """How many times the batch of the profile that was `written` the plan has; 1 where there is no such file."""
-    if not written.is_file() or not written.read_text(encoding="utf-8").strip():
+    """How many times the batch of the profile that was `written` the plan has; 1 where that cannot be read any more."""
+    try:
+        sizes = {name: setup.batch_size for name, setup in load(str(written)).workloads.items()}
+    except UsageError:
         return 1
-    sizes = {name: setup.batch_size for name, setup in load(str(written)).workloads.items()}
     return next((s.setup.batch_size // sizes[s.workload] for s in plan.trials if s.workload in sizes), 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from suite.judge.findings import Finding, Verdict
 from suite.report import numbers
@@ -15,6 +16,8 @@ from suite.report.text import first_of, shorten
 
 __all__ = ["gap_table"]
 
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\w)")
+"""Standing alone: `0.57`, and not the digits of a name or a version."""
 Gap = tuple[str, str, str]
 """What, why, and in which cell."""
 
@@ -26,8 +29,30 @@ def gap_table(grid: Grid, findings: Sequence[Finding], notice: str | None) -> Ta
         places = grouped.setdefault((what, why), [])
         if where not in places:
             places.append(where)
-    rows = [(what, numbers.spaced(shorten(why, 400)), _where(places, grid)) for (what, why), places in grouped.items()]
+    rows = [(what, numbers.spaced(shorten(why, 400)), _where(places, grid)) for what, why, places in _alike(grouped)]
     return Table.of("What was not measured and why", ("What", "Why", "Where"), rows)
+
+
+def _alike(grouped: Mapping[tuple[str, str], list[str]]) -> Iterator[tuple[str, str, list[str]]]:
+    """Reasons that differ in nothing but their numbers as one, with the lowest and the highest of them."""
+    together: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
+    for (what, why), places in grouped.items():
+        together.setdefault((what, _NUMBER.sub("#", why)), []).append((why, places))
+    for (what, _), found in together.items():
+        places = list(dict.fromkeys(place for _, each in found for place in each))
+        yield what, _ranged([why for why, _ in found]), places
+
+
+def _ranged(reasons: Sequence[str]) -> str:
+    """`the window of 0.57 to 0.99 s is shorter than 1 s`."""
+    columns = zip(*(_NUMBER.findall(why) for why in reasons), strict=True)
+    shown = iter([_from_to(list(dict.fromkeys(column))) for column in columns])
+    return _NUMBER.sub(lambda _: next(shown), reasons[0])
+
+
+def _from_to(found: Sequence[str]) -> str:
+    ordered = sorted(found, key=float)
+    return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}"
 
 
 def _where(places: Sequence[str], grid: Grid) -> str:

@@ -33,8 +33,15 @@ def where(offer: Offer) -> str:
 
 
 def shown(found: Estimate | None, unit: str = "") -> str:
-    """`1,234 [1,210, 1,260]`, or a dash."""
-    return numbers.MISSING if found is None else numbers.bounded(found.value, found.low, found.high, unit)
+    """`1,234 [1,210, 1,260]`, or a dash; at most five digits, for no interval leaves meaning to more."""
+    if found is None:
+        return numbers.MISSING
+    low, high = (None if bound is None else _rounded(bound) for bound in (found.low, found.high))
+    return numbers.bounded(_rounded(found.value), low, high, unit)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def paid(price: MachinePrice | None) -> str:

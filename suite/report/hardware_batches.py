@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from suite.judge.estimates import ratio
-from suite.purchase.batches import LargestBatch
+from suite.purchase.batches import UNTRIED, LargestBatch
 from suite.purchase.comparison import break_evens
 from suite.purchase.prices import Prices
 from suite.purchase.ranking import rankings
@@ -51,7 +51,8 @@ def batch_tables(found: Sequence[LargestBatch], prices: Prices | None) -> tuple[
         return ()
     offers = [each.offer for each in found]
     answer = answer_table(rankings(offers, by_cost=prices is not None), list(break_evens(offers)), prices)
-    tried = Table.of("Largest batches that were measured", HEAD, [_row(each) for each in found])
+    rows = [_row(each) for each in found if each.batch > each.common_batch or each.beyond != UNTRIED]
+    tried = Table.of("Largest batches that were measured", HEAD, rows)
     return (Table.of("The answer at the largest batch of each machine", answer.head, answer.rows), tried)
 
 

@@ -81,7 +81,7 @@ def hardware_sheet(
             for workload in workloads
         ),
         notes=(contents(every, prices), *([READING] if batches else [])),
-        conditions=(*([price_table(prices)] if prices else []), difference_table(runs)),
+        conditions=(*([price_table(prices)] if prices else []), *([difference_table(runs)] if len(runs) > 1 else [])),
         command=_command([*runs, *larger], prices, price_file),
     )
 

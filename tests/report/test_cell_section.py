@@ -24,10 +24,10 @@ SLOWER = Finding("gpt", "fp32", "step_seconds", Verdict.REGRESSED, change=0.2)
 UNCHANGED = Finding("gpt", "fp32", "peak_allocated_bytes", Verdict.UNCHANGED)
 
 
-def _section(folder: Path, plan: Plan, *findings: Finding) -> CellSection:
+def _section(folder: Path, plan: Plan, *findings: Finding, batch_scale: int = 1) -> CellSection:
     run = run_of(folder, plan, [measured(spec) for spec in plan.trials])
     (cell,) = Grid.of(run)
-    return cell_section(cell, findings)
+    return cell_section(cell, findings, batch_scale=batch_scale)
 
 
 def _planned_by(command: str, profile: Profile) -> Plan:
@@ -48,6 +48,7 @@ def _planned_by(command: str, profile: Profile) -> Plan:
         repeats=int(options.pop("--repeats", "1")),
         compiled="--compile" in flags,
         deterministic="--deterministic" in flags,
+        batch_scale=int(options.pop("--batch-scale", "1")),
     )
     assert options == {}
     return made
@@ -56,8 +57,9 @@ def _planned_by(command: str, profile: Profile) -> Plan:
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("by_profile", [False, True])
+@pytest.mark.parametrize("batch_scale", [1, 8])
 def test_measuring_it_again_plans_the_same_trials(
-    tmp_path: Path, compiled: bool, deterministic: bool, by_profile: bool
+    tmp_path: Path, compiled: bool, deterministic: bool, by_profile: bool, batch_scale: int
 ) -> None:
     setups = {"gpt": replace(SETUP, compile=by_profile)}
     profile = Profile("tiny", "for tests", ("fp32", "bf16"), setups, seeds=(0, 3), repeats=2)
@@ -68,8 +70,9 @@ def test_measuring_it_again_plans_the_same_trials(
         precisions=["fp32"],
         compiled=compiled,
         deterministic=deterministic,
+        batch_scale=batch_scale,
     )
-    again = _planned_by(_section(tmp_path, plan).command, profile)
+    again = _planned_by(_section(tmp_path, plan, batch_scale=batch_scale).command, profile)
     assert again == plan
     assert {spec.setup_sha256 for spec in again.trials} == {plan.trials[0].setup_sha256}
 

@@ -69,7 +69,7 @@ def test_series_stand_worst_first_with_change_runs_and_reasons() -> None:
 def test_a_series_that_is_too_short_has_its_row_its_reason_and_its_picture(read: Read) -> None:
     html = index_html(index_of(SHORT))
     assert rows_of(html, "Series of Example GPU") == [
-        "resnet × bf16 … too short – 1 no 10.0 ms 0 % 1 night since then; a change needs 8 before"
+        "resnet × bf16 … too short – 1 no 10.0 ms 0 % 1 night; a change needs 8 before"
     ]
     (picture,) = read(html).pictures
     assert "over 1 night: first 10.0\u00a0ms" in picture
