@@ -216,7 +216,7 @@ def report(
     verdicts, notice, frozen = None, refusal, None
     try:
         if refusal is None:
-            verdicts = read_verdicts(home.reports, candidate.info.run) or _judge(candidate, home, MAIN_BASELINE)
+            verdicts = read_verdicts(home.reports, candidate.info.run) or _judged_unasked(candidate, home)
     except (NoBaseline, Incomparable, ResultsError, UsageError) as error:
         notice = str(error)  # the run's own numbers are worth a report all the same
         with suppress(ResultsError):
@@ -227,6 +227,20 @@ def report(
         notice = f"{notice}; {error}" if notice and str(error) not in notice else str(error)
     beside, past = {"junit.xml": junit_of(candidate, verdicts, refusal)}, past_of(home.results, candidate.info)
     return render(candidate, verdicts, home, notice, inline=inline, beside=beside, calibration=frozen, past=past)
+
+
+def _judged_unasked(candidate: Run, home: Home) -> Verdicts:
+    """Raises UsageError where the baseline is of another batch: nobody runs a larger one to be told that it is one."""
+    from suite.judge.baseline import find
+
+    _, base = find(home.results, MAIN_BASELINE, candidate.info.environment)
+    ours, theirs = (profiles.batch_scale_of(run.info.plan, run.folder / "profile.toml") for run in (candidate, base))
+    if ours != theirs:
+        raise UsageError(
+            f"it has {ours} times the batch of its profile and baseline {MAIN_BASELINE!r} {theirs} times; "
+            f"`ampmark gate {candidate.info.run}` compares what can be compared."
+        )
+    return _judge(candidate, home, MAIN_BASELINE)
 
 
 def prepare_anchor(planned: Planned, *, home: Home | None = None, baseline: str, python: str | None = None) -> Anchor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from suite import store
 from suite.errors import NoResults, UsageError
 from suite.home import Home
+from suite.profiles import batch_scale_of
 from suite.store import Run, RunInfo
 
 __all__ = ["Choice", "newest_of_each_machine", "report_hardware", "unused_prices"]
@@ -61,9 +62,10 @@ class Choice:
 def newest_of_each_machine(home: Home) -> Choice:
     """For each machine its fullest run of the profile that most machines have, in the order in which they came.
 
-    The fullest has most workloads, then most cells; of several the newest counts. A run that measured a few cells again
-    stands for no machine that has more. A machine that has no run of the profile stands with its largest one. Runs that
-    differ from another in a larger batch alone come beside, the newest of each batch.
+    The fullest has most timed workloads, then most cells, then most trials; of several the newest counts, and an eager
+    one before a compiled one. A run that measured a few cells or seeds again stands for no machine that has more. A
+    machine that has no run of the profile stands with its largest one. Runs that differ from another in a larger batch
+    alone come beside, the newest of each batch.
 
     Raises:
         NoResults: there is no finished run.
@@ -81,18 +83,27 @@ def newest_of_each_machine(home: Home) -> Choice:
         own = [info for info in runs if machine_of(info) == machine]
         profile = shared if any(info.plan.profile == shared for info in own) else _shared_profile(own)
         fitting = [info for info in own if info.plan.profile == profile]
+        scales = {info.run: _batch_scale(home, info) for info in own}
+        least = min(scales[info.run] for info in fitting)
+        fitting = [info for info in fitting if scales[info.run] == least]
         # max() keeps the first of equals.
-        fitting = [info for info in fitting if not any(larger_only(info, other) for other in fitting)]
         fullest = max(reversed(fitting), key=_fullness)
         chosen.append(fullest)
-        larger += _newest_of_each_batch([info for info in own if larger_only(info, fullest)])
+        scaled = [info for info in own if scales[info.run] > least and larger_only(info, fullest)]
+        larger += _newest_of_each_batch(scaled)
         remarks += _only_elsewhere(fullest, fitting, labels[fullest.run])
     return Choice(_loaded(home, chosen), tuple(remarks), _loaded(home, larger))
 
 
+def _batch_scale(home: Home, info: RunInfo) -> int:
+    return batch_scale_of(info.plan, home.results / "runs" / info.run / "profile.toml")
+
+
 def _newest_of_each_batch(infos: Sequence[RunInfo]) -> list[RunInfo]:
-    """Of each size of each workload; a run that has one of them counts whole."""
-    newest = {(spec.workload, spec.setup.batch_size): info.run for info in infos for spec in info.plan.trials}
+    """Of each batch of each cell; a run that has one of them counts whole."""
+    newest = {
+        (spec.workload, spec.precision, spec.setup.batch_size): info.run for info in infos for spec in info.plan.trials
+    }
     return [info for info in infos if info.run in newest.values()]
 
 
@@ -100,8 +111,12 @@ def _loaded(home: Home, infos: Sequence[RunInfo]) -> tuple[Run, ...]:
     return tuple(store.load_run(home.results / "runs" / info.run) for info in infos)
 
 
-def _fullness(info: RunInfo) -> tuple[int, int]:
-    return len(_workloads(info)), len({(spec.workload, spec.precision) for spec in info.plan.trials})
+def _fullness(info: RunInfo) -> tuple[int, int, bool, int]:
+    """Timed workloads, then cells, then eager before compiled, then trials: what nobody timed stands for nothing."""
+    timed = [spec for spec in info.plan.trials if not spec.deterministic]
+    cells = {(spec.workload, spec.precision) for spec in timed}
+    eager = not any(spec.setup.compile for spec in timed)
+    return len({workload for workload, _ in cells}), len(cells), eager, len(timed)
 
 
 def _workloads(info: RunInfo) -> list[str]:

@@ -38,6 +38,17 @@ utilisation = 0.5
 workload = "gpt"
 samples = 1_000_000
 """
+PROFILE = """
+name = "{}"
+summary = "what the runs here are made of"
+precisions = ["fp32", "bf16"]
+
+[workloads.gpt]
+steps = 12
+warmup_steps = 2
+batch_size = 4
+optimizer = {{ name = "sgd", learning_rate = 0.1 }}
+"""
 Capture = pytest.CaptureFixture[str]
 
 
@@ -63,7 +74,8 @@ def _stored(
         for seed in range(5)
     ]
     plan = replace(records.plan(trials), profile=profile)
-    writer = create_run(home / "results", plan, records.environment(device_name=device, **machine), "ampmark run")
+    environment = records.environment(device_name=device, **machine)
+    writer = create_run(home / "results", plan, environment, "ampmark run", PROFILE.format(profile))
     for trial in trials:
         writer.append(trial, log="")
     return writer.seal()
@@ -108,7 +120,7 @@ def test_the_newest_run_of_each_machine_is_priced_and_the_cheapest_is_the_headli
     # 400 × 5e-6 a second, over 8766 hours of 3600 seconds.
     below = "below 63,115 [63,115, 63,115] to buy"
     assert f"gpt fast (bf16) 0.694 [0.694, 0.694] 7.20× [7.20, 7.20]: slow &amp; &lt;old&gt; (bf16) {below} –" in words
-    assert f"fast (bf16) slow &amp; &lt;old&gt; (bf16) at 3.600 an hour {below} 8,766 to buy" in words
+    assert f"fast (bf16) slow &amp; &lt;old&gt; (bf16) at 3.60 an hour {below} 8,766 to buy" in words
     assert "<old>" not in page
 
 
@@ -293,6 +305,29 @@ def test_a_run_of_few_cells_does_not_stand_for_a_machine_that_has_a_fuller_one(t
     assert choice.remarks == ()
 
 
+def test_neither_fewer_seeds_nor_a_run_that_is_not_timed_nor_a_compiled_one_stands_for_a_machine(
+    tmp_path: Path,
+) -> None:
+    whole = _stored(tmp_path, "slow", 0.04)
+    results = tmp_path / "results"
+    records.stored(results, records.cell([0.04], "gpt") + records.cell([0.02], "gpt", "bf16"), whole.info.environment)
+    for changes in ({"deterministic": True}, {"setup": records.setup(compile=True)}):
+        trials = [
+            records.record(spec=replace(spec, **changes), steps=records.trace(0.02)) for spec in whole.info.plan.trials
+        ]
+        records.stored(results, trials, whole.info.environment)
+    assert [run.info.run for run in newest_of_each_machine(Home.at(tmp_path)).runs] == [whole.info.run]
+
+
+def test_machines_that_ran_other_software_are_warned_of(tmp_path: Path, capsys: Capture) -> None:
+    _stored(tmp_path, "slow", 0.04, torch="2.9.0")
+    _stored(tmp_path, "fast", 0.02, torch="2.14.1")
+    said = (
+        "The machines ran other software (torch 2.9.0, 2.14.1): what differs between them is not the machines' alone."
+    )
+    assert f"! {said}" in html.unescape(_words(_page(tmp_path, capsys)))
+
+
 def test_a_workload_that_only_another_run_has_is_named(tmp_path: Path, capsys: Capture) -> None:
     older = _cells(tmp_path, ("gpt", "fp32"), ("lstm", "fp32"))
     newer = _cells(tmp_path, ("gpt", "fp32"), ("bert", "fp32"))
@@ -324,6 +359,14 @@ def test_the_newest_run_of_each_larger_batch_comes_beside_the_common_one(tmp_pat
     assert f"ampmark report {' '.join(named)} --hardware" in words
     again = _words(_page(tmp_path, capsys, *reversed(named)))
     assert "gpt slow (bf16) 4 200 [200, 200] 16 400 [400, 400]" in again
+
+
+def test_a_run_with_a_larger_batch_never_stands_for_a_machine_that_has_one_without(tmp_path: Path) -> None:
+    common = _stored(tmp_path, "slow", 0.04)
+    _stored(tmp_path, "slow", 0.05, batch_scale=2, torch="9.9")
+    choice = newest_of_each_machine(Home.at(tmp_path))
+    assert [run.info.run for run in choice.runs] == [common.info.run]
+    assert choice.larger == ()  # on other software it is another thing
 
 
 def test_without_larger_batches_the_page_says_how_to_measure_them(home: Path, capsys: Capture) -> None:

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from suite import api, store
+from suite.errors import UsageError
 from suite.hardware import newest_of_each_machine, report_hardware
 from suite.home import Home
 from suite.judge.baseline import approve
@@ -25,7 +26,13 @@ REASON = "the oldest run of its machine in the reference"
 
 
 def make(home: Home) -> Path:
-    """Judge every stored run and write every page anew; returns the index."""
+    """Judge every stored run and write every page anew; returns the index.
+
+    Raises:
+        UsageError: the folder for the pages holds something that is no such sample.
+    """
+    if home.reports.exists() and any(home.reports.iterdir()) and not (home.reports / "hardware").is_dir():
+        raise UsageError(f"{home.reports} is not empty and no sample; give another folder with --out.")
     shutil.rmtree(home.reports, ignore_errors=True)
     shutil.rmtree(home.results / "baselines", ignore_errors=True)
     oldest: dict[tuple[object, ...], store.RunInfo] = {}

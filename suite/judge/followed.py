@@ -14,7 +14,7 @@ from suite.judge.history import trend_of
 from suite.judge.nights import Series, by_means, machine_of, machines, planned, series_of
 from suite.judge.trends import ALARMS, ORDER, State, Trend
 from suite.spec import TrialSpec
-from suite.store import RunInfo, list_runs
+from suite.store import RunInfo, list_runs, read_info, run_folders
 
 __all__ = [
     "MachineHistory",
@@ -59,25 +59,35 @@ class Past:
     judged: tuple[tuple[Series, Trend], ...] = ()
     unknown: str | None = None
     """Why nothing is known of them."""
+    damaged: tuple[str, ...] = ()
+    """Earlier runs that cannot be read, and are left out."""
 
 
 def past_of(results: Path, info: RunInfo) -> Past:
-    """Of the run's machine; what came after the run is left out, so that its page says the same at any time.
+    """Of the run's machine; the runs after it are left out, but not what was accepted or calibrated since.
 
     Unlike :func:`histories` it raises nothing: what cannot be read is why nothing is known.
     """
     if info.sealed_at is None:
         return Past(unknown="the run is not finished")
+    of_run = planned(info)
+    if not of_run:
+        return Past(unknown="only deterministic kernels were allowed in this run, and such trials are not timed")
+    folders = [folder for folder in run_folders(results) if folder.name <= info.run]
+    if not folders or folders[-1].name != info.run:
+        return Past(unknown=f"the run is not one of those under {results}")
+    runs, damaged = [], []
+    for folder in folders:
+        try:
+            runs.append(read_info(folder, copies=False))
+        except ResultsError:
+            damaged.append(folder.name)
     try:
-        runs = list_runs(results)
-        place = next((place for place, other in enumerate(runs) if other.run == info.run), None)
-        if place is None:
-            return Past(unknown=f"the run is not one of those under {results}")
-        judged = _judged(results, runs[: place + 1], info)
+        judged = _judged(results, runs, info)
     except ResultsError as error:
         return Past(unknown=str(error))
-    of_run = planned(info)
-    return Past(tuple((series, trend) for series, trend in judged if series.work in of_run))
+    found = tuple((series, trend) for series, trend in judged if series.work in of_run)
+    return Past(found, damaged=tuple(damaged))
 
 
 def follow(results: Path) -> tuple[str, list[Trend]]:

@@ -130,8 +130,13 @@ def _of_workload(
     unproven = tuple(mode.precision for mode in timed[: timed.index(best)] if mode.unproven)
     fastest = measured(rows[best.precision])
     if unproven:
-        shown = all(_ordered(measured(rows[name]), fastest) for name in unproven)
-        would = "would be faster than" if shown else f"takes less time for a sample ({NO_ORDER}) than"
+        pairs = [(measured(rows[name]), fastest) for name in unproven]
+        if not all(_ordered(*pair) for pair in pairs):
+            would = f"takes less time for a sample ({NO_ORDER}) than"
+        elif any(_close(fastest, other) for other, _ in pairs):
+            would = "takes less time for a sample than, as far as can be told,"
+        else:
+            would = "would be faster than"
         why = f"{', '.join(unproven)} {would} {best.precision}, and its quality is not shown yet"
         return Recommendation(workload, None, why, modes, qualified=best.precision, uncounted=unproven)
     faster = next((mode for mode in timed[: timed.index(best)] if mode.precision == REFERENCE), None)
@@ -140,12 +145,13 @@ def _of_workload(
         return Recommendation(workload, None, why, modes, qualified=best.precision)
     slower = {mode.precision: measured(rows[mode.precision]) for mode in qualified[1:]}
     unordered = tuple(name for name, found in slower.items() if not _ordered(found, fastest))
+    close = tuple(name for name, found in slower.items() if _close(found, fastest))
     base = Recommendation(
         workload,
         best.precision,
-        _reason(best.precision, unordered, tuple(slower)),
+        _reason(best.precision, unordered, tuple(slower), close),
         modes,
-        close=tuple(name for name, found in slower.items() if _close(found, fastest)),
+        close=close,
         qualified=best.precision,
         unordered=unordered,
     )
@@ -160,7 +166,9 @@ def _of_workload(
     )
 
 
-def _reason(best: str, unordered: tuple[str, ...], slower: tuple[str, ...]) -> str:
+def _reason(best: str, unordered: tuple[str, ...], slower: tuple[str, ...], close: tuple[str, ...]) -> str:
+    if close and not unordered:
+        return f"{best} takes the least time of the modes that qualify; {', '.join(close)} cannot be told apart from it"
     if not unordered:
         return f"{best} is the fastest mode that qualifies"
     against = "" if unordered == slower else f" against {', '.join(unordered)}"
@@ -196,7 +204,7 @@ def _unranked(run: Run, cell: Cell) -> str | None:
         why = "not run" if stopped.empty else str(stopped.iloc[0]["outcome"])
         return f"{planned - len(finished)} of {planned} trials have no numbers ({why})"
     if (finished["outcome"] == Outcome.EMULATED.value).any():
-        return "emulated: the hardware does not compute in it"
+        return "emulated: computed without units for it"
     idle = int((finished[RATE] <= 0).sum())
     if idle:
         return NONE_APPLIED if idle == planned else f"{NONE_APPLIED} in {idle} of {planned} trials"

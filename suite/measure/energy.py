@@ -5,6 +5,7 @@ A window below 2 s has none: counters move about every 100 ms (zeus documentatio
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -151,7 +152,9 @@ def _package_energy(
 
 
 def _too_short(window_seconds: float) -> Energy:
+    # Cut, not rounded: 1.999 s is no 2.00 s.
+    shown = math.floor(100 * window_seconds) / 100
     return Energy(
-        reason=f"the window of {window_seconds:.2f} s is shorter than the {SHORTEST_ENERGY_SECONDS:g} s "
+        reason=f"the window of {shown:.2f} s is shorter than the {SHORTEST_ENERGY_SECONDS:g} s "
         "that an energy counter needs; use more steps"
     )

@@ -192,9 +192,10 @@ def shares(before: Counters, after: Counters) -> Shares:
     busy, idle, stolen = map(sum, zip(*spent, strict=True))
     count, total = len(spent), busy + idle + stolen
     if seconds < SHORTEST_SHARE_SECONDS or total <= 0:
+        cut = math.floor(100 * seconds) / 100  # not rounded: 0.998 s is no 1.00 s
         short = Reading(
             None,
-            f"the window of {seconds:.2f} s is shorter than the {SHORTEST_SHARE_SECONDS:g} s that the kernel's ticks "
+            f"the window of {cut:.2f} s is shorter than the {SHORTEST_SHARE_SECONDS:g} s that the kernel's ticks "
             "of 10 ms need; use more steps",
         )
         return Shares(short, 0.0, short, throttled, count, 0.0)

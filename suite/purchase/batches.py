@@ -35,6 +35,11 @@ class LargestBatch:
     beyond: str
     """What is known of batches above that: how the next one ended, or that none was tried."""
 
+    @property
+    def tried(self) -> bool:
+        """Whether any batch above the common one was."""
+        return self.batch > self.common_batch or self.beyond != UNTRIED
+
 
 def batch_of(info: RunInfo, workload: str) -> int | None:
     """Samples of one optimizer step's micro-batch; None where the run does not have the workload."""
@@ -42,16 +47,16 @@ def batch_of(info: RunInfo, workload: str) -> int | None:
 
 
 def larger_only(info: RunInfo, base: RunInfo) -> bool:
-    """Whether the run did what `base` did, on the same machine, and differs in nothing but larger batches."""
-    if machine_of(info) != machine_of(base):
+    """Whether the run did on the same machine and software what `base` did, each workload that both have with more."""
+    if machine_of(info) != machine_of(base) or info.fingerprint != base.fingerprint:
         return False
-    setups = {spec.workload: (spec.setup, spec.scaler) for spec in base.plan.trials}
-    both = [(spec, *setups[spec.workload]) for spec in info.plan.trials if spec.workload in setups]
+    alike = {spec.workload: (spec.setup, spec.scaler, spec.deterministic) for spec in base.plan.trials}
+    both = [(spec, *alike[spec.workload]) for spec in info.plan.trials if spec.workload in alike]
     return bool(both) and all(
         spec.setup.batch_size > setup.batch_size
         and replace(spec.setup, batch_size=setup.batch_size) == setup
-        and spec.scaler == scaler
-        for spec, setup, scaler in both
+        and (spec.scaler, spec.deterministic) == (scaler, deterministic)
+        for spec, setup, scaler, deterministic in both
     )
 
 
@@ -82,20 +87,47 @@ def _largest(common: Offer, run: Run, larger: Sequence[Run], made: Mapping[str, 
     cell = common.workload, common.precision
     batch = batch_of(run.info, common.workload) or 0
     found = LargestBatch(common, batch, common, batch, UNTRIED)
-    tried = [(size, other) for other in larger if (size := _planned(other, cell)) is not None]
-    for size, other in sorted(tried, key=lambda each: (each[0], each[1].info.created_at)):
-        offer = next(each for each in made[other.info.run] if (each.workload, each.precision) == cell)
-        if offer.unranked is None and offer.samples_per_second is not None:
+    tried: dict[int, list[Run]] = {}
+    for other in sorted(larger, key=lambda each: each.info.created_at, reverse=True):
+        if (size := _planned(other, cell)) is not None:
+            tried.setdefault(size, []).append(other)
+    for size, runs in sorted(tried.items()):
+        offer, ended = _attempt(cell, run, runs, made)
+        if ended is None:
             found = replace(found, offer=offer, batch=size, beyond=UNTRIED)
         elif found.beyond == UNTRIED:
-            found = replace(found, beyond=f"{size}: {_ended(other, cell, offer)}")
+            found = replace(found, beyond=f"{size}: {ended}")
     return found
+
+
+def _attempt(
+    cell: tuple[str, str], base: Run, runs: Sequence[Run], made: Mapping[str, Sequence[Offer]]
+) -> tuple[Offer, str | None]:
+    """What one batch gave, or why nothing that counts; of several `runs` the newest that was not spoiled decides."""
+    attempts: list[tuple[Offer, str | None]] = []
+    for run in runs:
+        offer = next(each for each in made[run.info.run] if (each.workload, each.precision) == cell)
+        source = _source(run, cell)
+        if source and source != _source(base, cell):
+            offer = replace(offer, unranked="another source of the workload")
+        if offer.samples_per_second is not None and offer.unranked is None:
+            attempts.append((offer, None))
+            break
+        attempts.append((offer, _ended(run, cell, offer)))
+        if offer.samples_per_second is None:
+            break
+    return attempts[-1] if attempts[-1][1] is None else attempts[0]
 
 
 def _planned(run: Run, cell: tuple[str, str]) -> int | None:
     """The batch in which the run planned the cell."""
     specs = (spec for spec in run.info.plan.trials if (spec.workload, spec.precision) == cell)
     return next((spec.setup.batch_size for spec in specs), None)
+
+
+def _source(run: Run, cell: tuple[str, str]) -> set[str]:
+    """Digests of the workload's code in the trials that have one."""
+    return set(rows_of(run, cell)["workload_sha256"].dropna())
 
 
 def _ended(run: Run, cell: tuple[str, str], offer: Offer) -> str:
@@ -105,20 +137,28 @@ def _ended(run: Run, cell: tuple[str, str], offer: Offer) -> str:
 
 
 def _standing(found: Sequence[LargestBatch]) -> Iterator[LargestBatch]:
-    """The same, each offer with whether it stands; a machine on which nothing larger was tried is not ranked."""
+    """The same, each offer with whether it stands: a machine is ranked in a mode of which a larger batch was tried."""
     for each in found:
         rivals = [other for other in found if _machine(other) == _machine(each) and other.common.excluded is None]
-        stands = each is max(rivals, key=_rate, default=None)
-        untried = UNTRIED if each.batch == each.common_batch and each.beyond == UNTRIED else None
+        tried = [other for other in rivals if other.tried]
+        stands = each is max(tried or rivals, key=_rate, default=None)
         offer = replace(
             each.offer,
             recommended=False,
             stands=stands,
-            remark=None,
+            remark=_remark(each, rivals) if stands else None,
             excluded=each.common.excluded,
-            unranked=each.offer.unranked or untried,
+            unranked=each.offer.unranked or (None if each.tried else UNTRIED),
         )
         yield replace(each, offer=offer)
+
+
+def _remark(each: LargestBatch, rivals: Sequence[LargestBatch]) -> str:
+    """`batch 16, slower than batch 4; bf16 was not tried larger`."""
+    slower = f", slower than batch {each.common_batch}" if _rate(each) < _rate(replace(each, offer=each.common)) else ""
+    untried = [other.common.precision for other in rivals if not other.tried]
+    said = f"; {', '.join(untried)} {'was' if len(untried) == 1 else 'were'} not tried larger" if untried else ""
+    return f"batch {each.batch}{slower}{said}"
 
 
 def _machine(each: LargestBatch) -> tuple[str, str]:

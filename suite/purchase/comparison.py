@@ -58,7 +58,7 @@ class Offer:
     money_per_sample: Estimate | None = None
     """In the price file's currency."""
     peak_bytes: float | None = None
-    """Median over processes, in the first of the layers that every process has."""
+    """The highest of the processes, in the first of the layers that every process has."""
     peak_layer: str | None = None
     """Which one, in words."""
     device_bytes: int | None = None
@@ -73,7 +73,7 @@ class Offer:
 
     @property
     def headroom_bytes(self) -> float | None:
-        """Device memory that the workload leaves free."""
+        """Device memory that the workload leaves free, at most: what was in use before it is not known here."""
         if self.peak_bytes is None or self.device_bytes is None:
             return None
         return self.device_bytes - self.peak_bytes
@@ -184,7 +184,7 @@ def _with_memory(offer: Offer, rows: pd.DataFrame) -> Offer:
     for column, words in MEMORY_LAYERS.items():
         peaks = _every(rows, column)
         if peaks is not None:
-            return replace(offer, peak_bytes=float(pd.Series(peaks).median()), peak_layer=words)
+            return replace(offer, peak_bytes=max(peaks), peak_layer=words)
     return offer
 
 

@@ -1,8 +1,8 @@
 """Costs of a sample on one machine, and the price at which two machines cost the same. Pure functions of numbers.
 
 The unit is the process, as everywhere in ampmark: each gives one throughput and, where it was metered, one energy per
-sample. The interval of the break-even price, a difference that may be negative, is Student's by the delta method with
-Welch's degrees of freedom (Welch 1947).
+sample. A break-even price without a part for power is a ratio (`suite.judge.estimates`). One with it is a difference
+that may be negative: its interval is Student's by the delta method with Welch's degrees of freedom (Welch 1947).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suite.judge.estimates import Estimate, half_width
+from suite.judge.estimates import Estimate, half_width, ratio
 from suite.purchase.prices import MachinePrice
 
 __all__ = ["JOULES_PER_KWH", "SECONDS_PER_HOUR", "Machine", "break_even_price"]
@@ -66,6 +66,9 @@ def break_even_price(machine: Machine, rival: Machine) -> Estimate:
     spread = SECONDS_PER_HOUR * machine.price.hours
     other = np.asarray(rival.money_per_sample)
     rate, power = np.asarray(machine.samples_per_second), np.asarray(machine.power_per_sample)
+    if not power.any() and other.all():
+        # A ratio then, with the means and the interval that the ranking has, so that the two cannot disagree.
+        return ratio(rival.money_per_sample, tuple(1.0 / rate)).times(spread)
     value = float(spread * (other.mean() * rate.mean() - (power * rate).mean()))
     sides = (spread * rate.mean() * other, spread * (other.mean() * rate - power * rate))
     reach = half_width(*sides)

@@ -98,6 +98,8 @@ class Prices:
     power_overhead: float = 1.0
     """Power drawn at the meter over power drawn by the device (PUE)."""
     amount: tuple[Amount, ...] = ()
+    source: str | None = None
+    """Where the prices are from: an offer and its date, say."""
 
     def __post_init__(self) -> None:
         if not self.currency.strip() or len(self.currency) > LONGEST_CURRENCY:

@@ -10,7 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from suite.record import Outcome
 from suite.report.text import anchor
 from suite.spec import TrialSpec
 from suite.store import Run
+
+if TYPE_CHECKING:
+    from suite.judge.estimates import Estimate
 
 __all__ = [
     "MEMORY_LAYERS",
@@ -206,15 +209,15 @@ def from_json(text: str | None, default: Any) -> Any:
     return default if text is None else json.loads(text)
 
 
-def speed_ratio(cell: Cell, other: Cell) -> float | None:
+def speed_ratio(cell: Cell, other: Cell) -> Estimate | None:
     """How many times as fast as `other`, as the recommendation has it: geometric means of the processes' `RATE`.
 
     None where a process applied no timed step.
     """
+    from suite.judge.estimates import ratio
+
     ours, theirs = (each.values(RATE) for each in (cell, other))
-    if not ours or not theirs or min(*ours, *theirs) <= 0:
-        return None
-    return statistics.geometric_mean(ours) / statistics.geometric_mean(theirs)
+    return ratio(ours, theirs) if ours and theirs and min(*ours, *theirs) > 0 else None
 
 
 def memory_layer(*cells: Cell) -> str | None:

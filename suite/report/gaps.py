@@ -16,8 +16,8 @@ from suite.report.text import first_of, shorten
 
 __all__ = ["gap_table"]
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\w)")
-"""Standing alone: `0.57`, and not the digits of a name or a version."""
+_NUMBER = re.compile(r"(?<![\w.,+-])\d+(?:\.\d+)?(?=[ \u00a0](?:[mµ]?s|[KMGT]?i?B|m?W|J|MHz|°C)\b|[ \u00a0]?%)")
+"""A quantity: `0.57` before ` s`; not an exit status, and not the digits of a name, a version or a date."""
 Gap = tuple[str, str, str]
 """What, why, and in which cell."""
 

@@ -5,6 +5,7 @@ Nothing is decided here: the words are for what `suite.purchase.ranking` has fou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -16,12 +17,13 @@ from suite.report import numbers
 from suite.report.tables import Table
 from suite.report.text import shorten
 
-__all__ = ["LONGEST_NAME", "answer_table", "break_even_table", "headline", "paid", "shown", "where"]
+__all__ = ["LONGEST_NAME", "answer_table", "break_even_table", "headline", "memory_left", "paid", "shown", "where"]
 
 LONGEST_NAME = 90
 """Of a machine that shares its device with another the processor and the threads are part of the name."""
 LONGEST_REASON = 160
 PER_MILLION = 1e6
+BYTES_PER_GIB = 2.0**30
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -44,9 +46,22 @@ def _rounded(value: float) -> float:
     return float(f"{value:.5g}")
 
 
+def memory_left(offer: Offer) -> str:
+    """`at most 70.0 (by the device's peak)`, in GiB: the layers see different parts of what is in use."""
+    if offer.headroom_bytes is None:
+        return numbers.MISSING
+    return f"at most {numbers.number(offer.headroom_bytes / BYTES_PER_GIB)} (by {offer.peak_layer})"
+
+
 def paid(price: MachinePrice | None) -> str:
     """`2.49 an hour`, `9,500 to buy`, in the currency that the column's head names."""
-    return numbers.MISSING if price is None else f"{numbers.number(price.price, 4)} {_way(price)}"
+    return numbers.MISSING if price is None else f"{_money(price.price)} {_way(price)}"
+
+
+def _money(price: float) -> str:
+    """As it was given, and cents where there are any: `9,500`, `2.50`, `0.0125`."""
+    text = f"{price:,.12g}"
+    return f"{text}0" if re.search(r"\.\d$", text) else text
 
 
 def headline(found: Sequence[Ranking], *, by_cost: bool) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from suite.judge.estimates import ratio
-from suite.purchase.batches import UNTRIED, LargestBatch
+from suite.purchase.batches import LargestBatch
 from suite.purchase.comparison import break_evens
 from suite.purchase.prices import Prices
 from suite.purchase.ranking import rankings
 from suite.report import numbers
-from suite.report.hardware_answer import LONGEST_NAME, answer_table, shown, where
+from suite.report.hardware_answer import LONGEST_NAME, answer_table, memory_left, shown, where
 from suite.report.sheet import Notes
 from suite.report.tables import Table
 from suite.report.text import shorten
@@ -21,6 +21,9 @@ NOT_MEASURED = (
     "Not measured: larger batches. The batch is the profile's on every machine, so a large machine may have more to "
     "give than this page shows; the memory left free says how much room there is. `ampmark run --batch-scale 2` (then "
     "4, 8, … until it ends out of memory) measures them, and this page then shows every machine at its largest."
+)
+NONE_RANKED = (
+    "Larger batches were run, too; they are not shown, for no cell of these machines is ranked at the common batch."
 )
 READING = Notes(
     "What the largest batches mean",
@@ -51,7 +54,7 @@ def batch_tables(found: Sequence[LargestBatch], prices: Prices | None) -> tuple[
         return ()
     offers = [each.offer for each in found]
     answer = answer_table(rankings(offers, by_cost=prices is not None), list(break_evens(offers)), prices)
-    rows = [_row(each) for each in found if each.batch > each.common_batch or each.beyond != UNTRIED]
+    rows = [_row(each) for each in found if each.tried]
     tried = Table.of("Largest batches that were measured", HEAD, rows)
     return (Table.of("The answer at the largest batch of each machine", answer.head, answer.rows), tried)
 
@@ -59,7 +62,6 @@ def batch_tables(found: Sequence[LargestBatch], prices: Prices | None) -> tuple[
 def _row(each: LargestBatch) -> tuple[str, ...]:
     grown = each.batch != each.common_batch
     factor = ratio(each.offer.rates, each.common.rates) if grown else None
-    headroom = each.offer.headroom_bytes
     return (
         shorten(each.common.workload, LONGEST_NAME),
         where(each.common),
@@ -68,6 +70,6 @@ def _row(each: LargestBatch) -> tuple[str, ...]:
         numbers.count(each.batch),
         shown(each.offer.samples_per_second),
         shown(factor, "×"),
-        numbers.MISSING if headroom is None else numbers.number(headroom / 2**30),
+        memory_left(each.offer),
         each.beyond,
     )

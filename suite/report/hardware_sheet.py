@@ -17,9 +17,16 @@ from suite.purchase.ranking import rankings
 from suite.report import numbers
 from suite.report.axes import value_axis
 from suite.report.drawing import INK, PAPER, Spec, axis_of, draw, layer, room, scale, tooltip
-from suite.report.hardware_answer import LONGEST_NAME, answer_table, break_even_table, headline, shown
-from suite.report.hardware_batches import NOT_MEASURED, READING, batch_tables
-from suite.report.hardware_terms import compared_table, contents, difference_table, price_table, profile_warnings
+from suite.report.hardware_answer import LONGEST_NAME, answer_table, break_even_table, headline, memory_left, shown
+from suite.report.hardware_batches import NONE_RANKED, NOT_MEASURED, READING, batch_tables
+from suite.report.hardware_terms import (
+    compared_table,
+    contents,
+    difference_table,
+    price_table,
+    profile_warnings,
+    software_warnings,
+)
 from suite.report.sheet import Figure, Sheet
 from suite.report.tables import Table
 from suite.report.text import clean, command_line, shorten
@@ -27,8 +34,12 @@ from suite.store import Run
 
 __all__ = ["hardware_sheet"]
 
-BYTES_PER_GIB = 2.0**30
 LONGEST_WARNING = 400
+WINNER = (
+    f"A machine is called the best where the {numbers.percent(LEVEL)} interval of the ratio to every other excludes 1, "
+    "uncorrected for several machines and workloads. The intervals hold the fresh processes of one run on one machine: "
+    "another night and another card of the same name are not in them."
+)
 STANDS = (
     "Machines are compared in the mode recommended on each; where none is, in the fastest that qualifies, and the "
     "remarks name what is not counted."
@@ -64,17 +75,22 @@ def hardware_sheet(
         + ", ".join(f"{run.info.run} ({run.info.created_at[:10]})" for run in runs),
         headline=headline(found, by_cost=prices is not None),
         answer=answer_table(found, evens, prices),
-        warnings=(*profile_warnings(runs), *(shorten(said, LONGEST_WARNING) for said in warnings)),
+        warnings=(
+            *profile_warnings(runs),
+            *software_warnings(runs),
+            *(shorten(said, LONGEST_WARNING) for said in warnings),
+        ),
         sections=(
-            compared_table(runs),
+            compared_table([*runs, *larger]),
             *([break_even_table(evens, prices)] if prices else []),
             *batch_tables(batches, prices),
         ),
         sentences=(
+            WINNER,
             f"Rule for the recommended mode: {RULE}",
             STANDS,
             *([] if prices else [HOW_TO_PRICE]),
-            *([] if batches else [NOT_MEASURED]),
+            *([] if batches else [NONE_RANKED if larger else NOT_MEASURED]),
         ),
         figures=tuple(
             _figure(workload, [offer for offer in every if offer.workload == workload], prices)
@@ -170,7 +186,7 @@ def _row(offer: Offer, prices: Prices | None, amount: float | None) -> list[str]
         f"{shorten(offer.device, LONGEST_NAME)} · {shorten(offer.precision, LONGEST_NAME)}",
         shown(offer.samples_per_second),
         shown(None if joules is None else joules.inverse()),
-        _memory(offer),
+        memory_left(offer),
     ]
     if prices:
         cells += [
@@ -184,13 +200,6 @@ def _row(offer: Offer, prices: Prices | None, amount: float | None) -> list[str]
             shown(None if money is None else money.times(amount)),
         ]
     return [*cells, "; ".join(_remarks(offer, prices)) or numbers.MISSING]
-
-
-def _memory(offer: Offer) -> str:
-    """`70.0 (by the device's peak)`: the layers see different parts of what is in use."""
-    if offer.headroom_bytes is None:
-        return numbers.MISSING
-    return f"{numbers.number(offer.headroom_bytes / BYTES_PER_GIB)} (by {offer.peak_layer})"
 
 
 def _remarks(offer: Offer, prices: Prices | None) -> list[str]:

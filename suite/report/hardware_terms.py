@@ -16,11 +16,14 @@ from suite.report.tables import Table
 from suite.report.text import first_of, shorten
 from suite.store import Run
 
-__all__ = ["compared_table", "contents", "difference_table", "price_table", "profile_warnings"]
+__all__ = ["compared_table", "contents", "difference_table", "price_table", "profile_warnings", "software_warnings"]
 
 TOO_SMALL = ("quick", "smoke")
 """Profiles whose networks are far too small to rank hardware (README, Limits)."""
 MOST_SEEDS = 10
+LONGEST_SOURCE = 200
+SOFTWARE = {"torch": "torch", "cuda": "CUDA", "cudnn": "cuDNN", "driver": "driver", "ampmark": "ampmark"}
+"""What moves the speed of a machine without being part of it: field of the environment -> words."""
 
 
 def compared_table(runs: Sequence[Run]) -> Table:
@@ -54,6 +57,18 @@ def profile_warnings(runs: Sequence[Run]) -> Iterator[str]:
             )
 
 
+def software_warnings(runs: Sequence[Run]) -> Iterator[str]:
+    """One sentence where the machines ran other software, which makes its own difference."""
+    found = {}
+    for name, words in SOFTWARE.items():
+        values = dict.fromkeys(str(value) for run in runs if (value := getattr(run.info.environment, name)) is not None)
+        if len(values) > 1:
+            found[words] = first_of(list(values))
+    if found:
+        named = "; ".join(f"{words} {values}" for words, values in found.items())
+        yield f"The machines ran other software ({named}): what differs between them is not the machines' alone."
+
+
 def contents(every: Sequence[Offer], prices: Prices | None) -> Notes:
     """What is in the numbers, and what is not."""
     rates = [
@@ -63,7 +78,10 @@ def contents(every: Sequence[Offer], prices: Prices | None) -> Notes:
     ]
     layers = list(dict.fromkeys(offer.peak_layer for offer in every if offer.peak_layer))
     if layers:
-        rates.append(f"Memory left free is the device's memory less {' or, named in its row, '.join(layers)}.")
+        rates.append(
+            f"Memory left free is at most the device's memory less {' or, named in its row, '.join(layers)}, of the "
+            "process that took most: what the driver and others held before the training is not in it."
+        )
     if prices is None:
         return Notes("What these numbers contain", tuple(rates))
     return Notes("What these costs contain", (*_prices(every, prices), *rates))
@@ -104,7 +122,8 @@ def price_table(prices: Prices) -> Table:
         how = f"times {prices.power_overhead:g} for cooling and supply"
         rows.append(("power", f"{numbers.number(power)} per kWh", numbers.MISSING, how))
     head = ("What", f"Price, {prices.currency}", f"An hour of training without power, {prices.currency}", "How")
-    return Table.of("Prices, as given", head, rows)
+    source = "" if prices.source is None else f": {shorten(prices.source, LONGEST_SOURCE)}"
+    return Table.of(f"Prices, as given{source}", head, rows)
 
 
 def difference_table(runs: Sequence[Run]) -> Table:

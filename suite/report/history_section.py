@@ -14,7 +14,7 @@ from suite.report.nights_chart import nights_chart
 from suite.report.series_rows import SeriesRow, badness, counted_states, series_row
 from suite.report.signs import Sign, state_sign
 from suite.report.sparkline import description
-from suite.report.text import anchor
+from suite.report.text import anchor, first_of
 
 if TYPE_CHECKING:
     from suite.judge.followed import Past
@@ -65,6 +65,10 @@ def history_section(past: Past | None, pages: Mapping[str, str]) -> HistorySecti
     counted = f"{len(judged)} cell{'s' * (len(judged) > 1)} over {nights} nights: {counted_states(judged)}."
     rows = (series_row(*pair, pages, anchor=history_anchor(pair[0].workload, pair[0].precision)) for pair in judged)
     remarkable = [pair for pair in judged if pair[1].state not in _UNREMARKABLE]
+    if past.damaged:
+        counted += f" Left out, for they cannot be read: {first_of(past.damaged)}."
+    if len(remarkable) > MOST_FIGURES:
+        counted += f" The {MOST_FIGURES} worst of {len(remarkable)} have a chart."
     return HistorySection(counted, tuple(rows), tuple(_figure(*pair) for pair in remarkable[:MOST_FIGURES]))
 
 

@@ -164,18 +164,15 @@ def _speeds(grid: Grid, cell: Cell) -> Iterator[Fact]:
 
 def _speed(cell: Cell, other: Cell) -> tuple[str, str]:
     """`1.52× faster` and `[1.49, 1.55]`, as the recommendation has it; with one process the ratio alone."""
-    from suite.judge.estimates import ratio
-
     aside = ["(emulated, not ranked)"] if cell.emulated else []
-    ours, theirs = (each.values(RATE) for each in (cell, other))
-    if not ours or not theirs:
-        return numbers.MISSING, " ".join(aside)
-    if min(*ours, *theirs) <= 0:
-        return numbers.MISSING, " ".join(["(no timed step was applied)", *aside])
-    found = ratio(ours, theirs)
+    found = speed_ratio(cell, other)
+    if found is None:
+        timed = cell.values(RATE) and other.values(RATE)
+        return numbers.MISSING, " ".join(["(no timed step was applied)", *aside] if timed else aside)
+    words = numbers.speed(found.value, found.low, found.high)
     if found.low is None or found.high is None:
-        return numbers.speed(speed_ratio(cell, other)), " ".join(["(1 process, no interval)", *aside])
-    return numbers.speed(found.value), " ".join([numbers.speed_interval(found.value, found.low, found.high), *aside])
+        return words, " ".join(["(1 process, no interval)", *aside])
+    return words, " ".join([numbers.speed_interval(found.low, found.high), *aside])
 
 
 def _spread(cell: Cell) -> str:

@@ -159,18 +159,20 @@ def probability(p: float | None) -> str:
     return f"<{_SPACE}0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def speed(ratio: float | None) -> str:
-    """How many times as fast, in words: `1.52× faster`, `36.0× slower`, `same speed`."""
+def speed(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
+    """How many times as fast: `1.52× faster`, `36.0× slower`; where the interval does not tell, no order is said."""
     if ratio is None or ratio <= 0:
         return MISSING
-    if 0.995 < ratio < 1.005:
-        return "same speed (1.00×)"
-    return f"{number(ratio)}× faster" if ratio > 1 else f"{number(1 / ratio)}× slower"
+    if low is None or high is None:
+        return f"{number(ratio)}× as fast"
+    if low <= 1 <= high:
+        return f"{number(ratio)}× as fast, not told apart"
+    return f"{number(ratio)}× faster" if low > 1 else f"{number(1 / ratio)}× slower"
 
 
-def speed_interval(ratio: float, low: float, high: float) -> str:
-    """The bounds of what :func:`speed` says of this ratio: `[1.49, 1.55]`, of a slower one turned likewise."""
-    ends = (low, high) if ratio > 0.995 else (1 / high, 1 / low)
+def speed_interval(low: float, high: float) -> str:
+    """The bounds of what :func:`speed` says: `[1.49, 1.55]`, of a slower one turned likewise."""
+    ends = (1 / high, 1 / low) if high < 1 else (low, high)
     return f"[{number(ends[0])},{_SPACE}{number(ends[1])}]"
 
 

@@ -15,7 +15,7 @@ from suite.files import unwritable, write_atomically
 from suite.home import Home
 from suite.judge.error_rates import CHANGE_INTERVAL, CHANGE_LEVEL, EQUIVALENCE_LEVEL, RATIO_LEVEL
 from suite.judge.findings import Finding, PrecisionQuality, Verdict, Verdicts
-from suite.profiles import batch_scale_of
+from suite.profiles import available, batch_scale_of
 from suite.report import numbers
 from suite.report.cell_section import cell_section
 from suite.report.cells import Cell, Grid
@@ -75,6 +75,8 @@ class Comparison:
     quiet: tuple[FindingRow, ...]
     """Unchanged, and what neither side measured."""
     forest: Markup | None
+    cut: str
+    """What the plot leaves out."""
 
 
 def render(
@@ -191,7 +193,8 @@ def _pages(past: Past, reports: Path) -> dict[str, str]:
 
 def _own_profile(run: Run) -> str | None:
     """Where the run keeps a profile that was a file of the user's, seen from the folder that holds results/."""
-    return f"results/runs/{run.info.run}/profile.toml" if ".toml" in run.info.command else None
+    theirs = ".toml" in run.info.command or run.info.plan.profile not in available()
+    return f"results/runs/{run.info.run}/profile.toml" if theirs else None
 
 
 def _comparison(grid: Grid, verdicts: Verdicts, findings: Sequence[Finding]) -> Comparison:
@@ -205,6 +208,7 @@ def _comparison(grid: Grid, verdicts: Verdicts, findings: Sequence[Finding]) -> 
         loud=tuple(finding_rows([f for f in findings if f.verdict not in _QUIET], shown)),
         quiet=tuple(finding_rows([f for f in findings if f.verdict in _QUIET], shown)),
         forest=_forest(verdicts, findings),
+        cut=f"Only the {MOST_INTERVALS} worst are drawn. " if len(_with_interval(findings)) > MOST_INTERVALS else "",
     )
 
 
@@ -218,9 +222,12 @@ def _difference_sentence(differences: Sequence[str] | None) -> str:
     return f"Beside the measured cells, these differ between the two sides: {named}."
 
 
+def _with_interval(findings: Sequence[Finding]) -> list[Finding]:
+    return [f for f in findings if f.metric == "step_seconds" and f.low is not None and f.high is not None]
+
+
 def _forest(verdicts: Verdicts, findings: Sequence[Finding]) -> Markup | None:
-    times = [f for f in findings if f.metric == "step_seconds" and f.low is not None and f.high is not None]
-    shown = times[:MOST_INTERVALS]
+    shown = _with_interval(findings)[:MOST_INTERVALS]
     if not shown:
         return None
     words = "; ".join(

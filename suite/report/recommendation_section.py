@@ -88,7 +88,7 @@ def recommendation_section(run: Run, qualities: Sequence[PrecisionQuality]) -> R
     reading = (
         f"In brackets: {numbers.percent(LEVEL)} intervals over fresh processes. Speed, memory and energy are ratios of "
         "geometric means over processes, speed of the samples of applied steps a second, here and in the matrix; step "
-        "and memory in the matrix are medians, so that a last digit may differ."
+        "and memory in the matrix are medians, from which a mean differs where processes scatter."
     )
     return RecommendationSection(RULE, reading, HEAD, tuple(_row(found, known) for found in recommend(run, qualities)))
 

@@ -73,7 +73,8 @@ def _rank(outcome: str) -> int:
 def _cell_row(grid: Grid, cell: Cell) -> list[str]:
     sign = cell_sign(cell.outcome, len(cell.measured), cell.whole)
     reference = grid.beside(cell, REFERENCE)
-    speed = numbers.speed(speed_ratio(cell, reference)) if reference else numbers.MISSING
+    found = speed_ratio(cell, reference) if reference else None
+    speed = numbers.speed(found.value, found.low, found.high) if found else numbers.MISSING
     not_ranked = " (emulated, not ranked)" if cell.emulated and reference else ""
     reasons = [f"{row['outcome']}: {row['reason'] or 'no reason was recorded'}" for row in cell.stopped[:1]]
     reasons += [f"caution {code} {words}" for code, words in caution_words(cell)]

@@ -32,6 +32,8 @@ class Series:
     diverged_at: int | None = None
     """The step a diverged trial stops at."""
     first_timed: int = 0
+    thinned: int = 1
+    """Neighbouring steps that each point is the median of."""
     overflows: tuple[int, ...] = ()
     """Steps whose gradients overflowed in the mode's first process; of step times, where those steps are drawn."""
 
@@ -48,7 +50,7 @@ class Traces:
         healthy = [row for row in cell.measured if self._has(row)]
         if healthy:
             curve = _median([self._column(row, "loss") for row in healthy])
-            yield Series(cell.precision, place, _points(curve), len(healthy))
+            yield Series(cell.precision, place, _points(curve), len(healthy), thinned=_group(len(curve)))
         broken = [row for row in cell.stopped if row["outcome"] == Outcome.DIVERGED and self._has(row)]
         for row in broken[:1]:
             curve = self._column(row, "loss")
@@ -78,7 +80,15 @@ class Traces:
             curve = _median([self._column(row, "seconds") for row in rows])
             cut = int(statistics.median_high([row["warmup_steps"] or 0 for row in rows]))
             drawn = dict.fromkeys(_drawn_at(step, len(curve)) for step in self._overflows(rows[0]) if step < len(curve))
-            yield Series(cell.precision, place, _points(curve), len(rows), first_timed=cut, overflows=tuple(drawn))
+            yield Series(
+                cell.precision,
+                place,
+                _points(curve),
+                len(rows),
+                first_timed=cut,
+                overflows=tuple(drawn),
+                thinned=_group(len(curve)),
+            )
 
     def timed(self, row: Row) -> list[float]:
         """Seconds of a measured trial's steps after the warm-up; none where it was not timed."""

@@ -71,12 +71,21 @@ def _losses(cells: Placed, traces: Traces, name: str) -> Figure:
     ends = ", ".join(_loss_words(line) for line in drawn)
     caption = "Median over the processes of each mode; a cross marks the step before which a diverged trial broke down."
     differences = _differences(cells, traces)
+    caption += _thinned(drawn)
     if loss_axis(drawn).base is not None:
         caption += LOGARITHMIC
     if differences:
-        caption += f" Below: the same minus the loss of {REFERENCE} with the same seed, step by step."
+        caption += (
+            f" Below: the median over processes of the loss minus {REFERENCE}’s with the same seed, step by step."
+        )
     chart = loss_chart(drawn, differences, REFERENCE)
     return Figure("Training loss", caption, draw(chart, f"Training loss over steps of {name}: {ends}."), table)
+
+
+def _thinned(series: Sequence[Series]) -> str:
+    """What keeps a single step from being seen."""
+    most = max(line.thinned for line in series)
+    return "" if most == 1 else f" A point is the median of {most} neighbouring steps: what only one did is not seen."
 
 
 def _differences(cells: Placed, traces: Traces) -> list[Series]:
@@ -121,6 +130,7 @@ def _times(cells: Placed, traces: Traces, name: str) -> Figure:
     shown = [replace(line, points=tuple((step, value / size) for step, value in line.points)) for line in series]
     words = ", ".join(f"{shorten(line.precision, 30)} {_median_words(line)}" for line in series)
     caption = "Median over the processes of each mode. Faint: warm-up, not timed; the ring is the first timed step."
+    caption += _thinned(series)
     axis = time_axis(shown)
     if any(step < line.first_timed and value > axis.high for line in shown for step, value in line.points):
         caption += " The axis is that of the timed steps, at whose edge a slower warm-up is cut."

@@ -32,7 +32,7 @@ def test_every_attack_is_read_and_none_is_obeyed(open_page: Open, name: str) -> 
     page = visit.page
     shown = " ".join(page.locator("body").inner_text().split())
     assert [attack for attack in SHOWN[name] if attack not in shown] == []
-    assert not re.search(r"(?<![\d.,:-])49(?![\d.,:-])", shown)  # nor are the minutes of a time meant
+    assert not re.search(r"(?<![\w.,:-])49(?![\w.,:-])", shown)  # nor are the minutes of a time meant
     assert not set("\u202e\u2066\x00\x1b") & set(page.content())
     assert page.evaluate(MARKUP) == []
     assert page.evaluate("window.hacked") is None

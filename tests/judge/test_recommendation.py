@@ -70,7 +70,7 @@ def test_a_faster_mode_that_trains_worse_is_passed_over() -> None:
     [
         (
             records.cell([0.05] * 3, precision="bf16", outcome=Outcome.EMULATED),
-            "emulated: the hardware does not compute in it",
+            "emulated: computed without units for it",
         ),
         (
             records.cell([0.05] * 3, precision="bf16", cautions=(Caution("foreign_load", "end it"),)),
@@ -236,6 +236,31 @@ def test_a_mode_that_is_slower_than_a_disturbed_fp32_is_not_recommended() -> Non
     assert found.reason == "fp32 is faster than bf16, and does not qualify: 3 of 3 trials were disturbed"
 
 
+@pytest.mark.parametrize(
+    ("spread", "reason"),
+    [
+        (0.001, "bf16 is the fastest mode that qualifies"),
+        (0.4, "bf16 takes the least time of the modes that qualify; fp32 cannot be told apart from it"),
+    ],
+)
+def test_a_mode_is_the_fastest_only_where_the_intervals_tell(spread: float, reason: str) -> None:
+    scattered = [0.04 * (1 + spread * place) for place in range(3)]
+    trials = [*records.cell([1.1 * seconds for seconds in scattered]), *records.cell(scattered, precision="bf16")]
+    found = _recommended(trials, _said("bf16"))
+    assert (found.precision, found.reason) == ("bf16", reason)
+
+
+@pytest.mark.parametrize(
+    ("spread", "would"),
+    [(0.001, "would be faster than"), (0.4, "takes less time for a sample than, as far as can be told,")],
+)
+def test_a_mode_of_unknown_quality_would_be_faster_only_where_the_intervals_tell(spread: float, would: str) -> None:
+    scattered = [0.04 * (1 + spread * place) for place in range(3)]
+    trials = [*records.cell([1.1 * seconds for seconds in scattered]), *records.cell(scattered, precision="bf16")]
+    found = _recommended(trials)
+    assert (found.precision, found.reason) == (None, f"bf16 {would} fp32, and its quality is not shown yet")
+
+
 def test_the_matrix_and_the_recommendation_have_one_speed() -> None:
     """The geometric mean of 10, 10, 10, 10 and 30 ms is 10 × 3^(1/5) = 12.46 ms, which is 1.133 times 11 ms."""
     run = records.run([*records.cell([0.01] * 4 + [0.03]), *records.cell([0.011] * 5, precision="bf16")])
@@ -243,7 +268,7 @@ def test_the_matrix_and_the_recommendation_have_one_speed() -> None:
     assert (found.precision, found.close) == ("bf16", ("fp32",))
     assert found.speedup is not None
     assert found.speedup.value == pytest.approx(10 * 3**0.2 / 11)
-    assert _in_matrix(run)["bf16"].startswith("1.13× faster")
+    assert _in_matrix(run)["bf16"].startswith("1.13× as fast, not told apart")
 
 
 def _in_matrix(run: Run) -> dict[str, str]:

@@ -113,6 +113,34 @@ def test_a_machine_on_which_no_larger_one_was_tried_is_shown_and_not_ranked() ->
     assert ranking.left_out == (("fast", UNTRIED),)
 
 
+def test_a_machine_is_ranked_in_a_mode_of_which_a_larger_batch_was_tried() -> None:
+    """bf16 of 4 is faster than fp32 of 8, and nobody tried it larger."""
+    only_fp32 = _run("fast", 8, 0.03, 0.02)
+    trials = only_fp32.trials[only_fp32.trials["precision"] == "fp32"]
+    plan = tuple(spec for spec in only_fp32.info.plan.trials if spec.precision == "fp32")
+    info = replace(only_fp32.info, plan=replace(only_fp32.info.plan, trials=plan))
+    found = _found(larger=[*LARGER[:2], replace(only_fp32, trials=trials, info=info)])
+    (ranking,) = rankings([each.offer for each in found.values()], by_cost=False)
+    assert [(offer.device, offer.precision) for offer in ranking.ranked] == [("fast", "fp32"), ("slow", "bf16")]
+    assert ranking.ranked[0].remark == "batch 8; bf16 was not tried larger"
+    assert ranking.left_out == ()
+
+
+def test_a_batch_that_is_slower_than_the_common_one_says_so() -> None:
+    found = _found(larger=[*LARGER[:2], _run("fast", 8, 0.05, 0.04)])
+    assert found["fast", "bf16"].offer.remark == "batch 8, slower than batch 4"
+
+
+def test_a_spoiled_attempt_does_not_undo_an_older_one_and_an_unfinished_one_says_nothing_of_the_source() -> None:
+    spoiled = _run("slow", 8, 0.2, 0.2, "newer")
+    spoiled = replace(spoiled, trials=spoiled.trials.assign(outcome="emulated"))
+    found = _found(larger=[replace(_run("slow", 8, 0.08, 0.038), info=_run("slow", 8, 0.08, 0.038).info), spoiled])
+    assert found["slow", "bf16"].batch == 8
+    unfinished = _run("slow", 8, 0.08, 0.04)
+    found = _found(larger=[replace(unfinished, trials=unfinished.trials.iloc[:0])])
+    assert found["slow", "bf16"].beyond == "8: 5 of 5 trials have no numbers (not run)"
+
+
 def test_where_the_next_batch_failed_the_common_one_is_the_largest() -> None:
     found = _found(larger=[_run("slow", 8, None, None), _run("fast", 8, 0.03, 0.02)])
     assert (found["slow", "fp32"].batch, found["slow", "fp32"].beyond) == (4, "8: out of memory")
@@ -124,6 +152,26 @@ def test_a_batch_that_was_measured_later_counts_and_a_gap_below_it_does_not() ->
     assert (found["slow", "fp32"].batch, found["slow", "fp32"].beyond) == (16, UNTRIED)
 
 
+def test_of_several_runs_with_one_batch_the_newest_says_what_it_takes() -> None:
+    older, newer = _run("slow", 8, 0.08, 0.04, "older"), _run("slow", 8, None, 0.05, "newer")
+    runs = [
+        replace(run, info=replace(run.info, created_at=at))
+        for run, at in ((newer, "2026-02-01T00:00:00Z"), (older, "2026-01-01T00:00:00Z"))
+    ]
+    found = _found(larger=runs)
+    assert (found["slow", "fp32"].batch, found["slow", "fp32"].beyond) == (4, "8: out of memory")
+    assert found["slow", "bf16"].offer.samples_per_second is not None
+    assert found["slow", "bf16"].offer.samples_per_second.value == pytest.approx(8 / 0.05)
+
+
+def test_another_source_of_the_workload_is_no_larger_batch_of_it() -> None:
+    (larger,) = LARGER[:1]
+    other = replace(larger, trials=larger.trials.assign(workload_sha256="d" * 64))
+    bases = [replace(run, trials=run.trials.assign(workload_sha256="c" * 64)) for run in BASES]
+    found = _found(bases, [other])
+    assert (found["slow", "fp32"].batch, found["slow", "fp32"].beyond) == (4, "8: another source of the workload")
+
+
 def test_a_run_is_larger_only_where_nothing_but_the_batch_differs() -> None:
     base, larger = BASES[0].info, LARGER[0].info
     assert batch_of(larger, "gpt") == 8
@@ -132,5 +180,7 @@ def test_a_run_is_larger_only_where_nothing_but_the_batch_differs() -> None:
     assert not larger_only(base, larger)
     assert not larger_only(base, base)
     assert not larger_only(LARGER[2].info, base)  # another machine
+    software = replace(larger.environment, torch="1.0")
+    assert not larger_only(replace(larger, environment=software), base)
     longer = [replace(spec, setup=replace(spec.setup, steps=99)) for spec in larger.plan.trials]
     assert not larger_only(replace(larger, plan=replace(larger.plan, trials=tuple(longer))), base)

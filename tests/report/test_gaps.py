@@ -35,6 +35,14 @@ def test_reasons_that_differ_in_their_numbers_alone_are_one_row_with_the_range(t
     ]
 
 
+def test_a_status_is_no_quantity(tmp_path: Path) -> None:
+    plan = plan_of(("gpt", "lstm"), ("fp32",))
+    reasons = ("ended with exit status 1", "ended with exit status 9")
+    trials = [stopped(spec, Outcome.CRASHED, why) for spec, why in zip(plan.trials, reasons, strict=True)]
+    rows = _rows(run_of(tmp_path, plan, trials), beginning="trial")
+    assert [row[1] for row in rows] == [f"crashed: {why}" for why in reasons]
+
+
 def test_names_and_versions_are_no_numbers_and_other_words_are_other_reasons(tmp_path: Path) -> None:
     plan = plan_of(("gpt", "lstm", "bert"), ("fp32",))
     reasons = ("fp16 needs torch 2.9.1", "fp8 needs torch 2.9.1", "fp16 needs torch 2.9.2")

@@ -156,7 +156,7 @@ def test_a_break_even_price_is_said_only_where_the_interval_leaves_no_doubt(pric
         "A (fp32)",
         "B (bf16) at 9,500 to buy",
         said,
-        "2.500 an hour",
+        "2.50 an hour",
     ]
 
 

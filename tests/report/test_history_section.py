@@ -63,7 +63,10 @@ def test_cells_lead_to_their_rows_and_only_those_that_have_one(read: Read) -> No
 def test_what_is_not_steady_has_a_chart_and_of_many_the_worst() -> None:
     assert [figure.sign.word for figure in history_section(PAST, {}).figures] == ["regressed"]
     many = tuple((REGRESSED[0], replace(REGRESSED[1], change=0.01 * place)) for place in range(20))
-    assert len(history_section(Past(many), {}).figures) == MOST_FIGURES
+    section = history_section(Past(many), {})
+    assert len(section.figures) == MOST_FIGURES
+    assert [row.change for row in section.rows[:2]] == ["+19.0\u00a0%", "+18.0\u00a0%"]
+    assert "The 6 worst of 20 have a chart." in section.sentence
 
 
 def _layers(past: Past) -> list[dict[str, Any]]:
@@ -136,6 +139,22 @@ def test_a_run_shows_its_own_nights_and_none_that_came_later(tmp_path: Path, rea
     assert "1 cell over 2 nights: 1 too short." in words[1]
     assert "1 cell over 3 nights: " in words[2]
     assert "300 ms" not in words[1]
+
+
+def test_an_earlier_run_whose_description_is_damaged_is_left_out_and_named(tmp_path: Path, read: Read) -> None:
+    runs = [records.stored(tmp_path / "results", records.cell([0.1])) for _ in range(4)]
+    for run in (runs[0], runs[3]):
+        (run.folder / "run.json").write_text("{", encoding="utf-8")
+    words = read(api.report(runs[2], home=Home.at(tmp_path)).read_text(encoding="utf-8")).words
+    assert f"1 cell over 2 nights: 1 too short. Left out, for they cannot be read: {runs[0].info.run}." in words
+
+
+def test_a_run_that_is_never_timed_has_no_nights(tmp_path: Path, read: Read) -> None:
+    records.stored(tmp_path / "results", records.cell([0.1]))
+    trials = [records.record(spec=records.spec(deterministic=True))]
+    run = records.stored(tmp_path / "results", trials)
+    words = read(api.report(run, home=Home.at(tmp_path)).read_text(encoding="utf-8")).words
+    assert "not shown: only deterministic kernels were allowed in this run, and such trials are not timed." in words
 
 
 def test_a_history_that_cannot_be_read_is_no_reason_for_no_page(tmp_path: Path, read: Read) -> None:

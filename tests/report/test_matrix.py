@@ -54,7 +54,7 @@ def test_a_measured_row_says_these_numbers(tmp_path: Path) -> None:
     )
     assert facts(cells[0]) == {
         "vs fp32": "the reference",
-        "vs tf32": "1.25× slower (1 process, no interval)",
+        "vs tf32": "0.800× as fast (1 process, no interval)",
         "step": "20.0 ms (1 process)",
         "rate": "200 samples/s",
         "memory": "2.00 GiB (allocated)",
@@ -64,8 +64,8 @@ def test_a_measured_row_says_these_numbers(tmp_path: Path) -> None:
     assert facts(cells[1])["quality"] == "accuracy 0.8000 (equivalent to fp32: no difference; 1 seed)"
     assert "vs tf32" not in facts(cells[1])
     assert facts(cells[2]) == {
-        "vs fp32": "2.00× faster (1 process, no interval)",
-        "vs tf32": "1.60× faster (1 process, no interval)",
+        "vs fp32": "2.00× as fast (1 process, no interval)",
+        "vs tf32": "1.60× as fast (1 process, no interval)",
         "step": "10.0 ms (1 process)",
         "rate": "400 samples/s",
         "memory": "0.50× fp32 (1.00 GiB allocated)",
@@ -79,7 +79,7 @@ def test_emulated_speed_is_shown_and_not_ranked(tmp_path: Path) -> None:
     plan = plan_of()
     cells = matrix(tmp_path, plan, [measured(plan.trials[0], 0.010), emulated(plan.trials[1], 0.360)])
     assert cells[1].sign.word == "emulated"
-    assert facts(cells[1])["vs fp32"] == "36.0× slower (1 process, no interval) (emulated, not ranked)"
+    assert facts(cells[1])["vs fp32"] == "0.0278× as fast (1 process, no interval) (emulated, not ranked)"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_some_trials_of_a_cell_may_have_stopped(tmp_path: Path) -> None:
     [
         ((0.010, 0.0101, 0.0099), "2.00× faster [1.96, 2.05]"),
         ((0.040, 0.0404, 0.0396), "2.00× slower [1.96, 2.05]"),
-        ((0.020, 0.0202, 0.0198), "same speed (1.00×) [0.978, 1.02]"),
+        ((0.020, 0.0202, 0.0198), "1.00× as fast, not told apart [0.978, 1.02]"),
     ],
 )
 def test_a_speed_has_its_interval_where_both_sides_have_processes(

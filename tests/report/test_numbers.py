@@ -47,17 +47,19 @@ def test_bytes_are_binary(value: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "text"),
+    ("estimate", "text"),
     [
-        (1.524, "1.52× faster"),
-        (0.5, "2.00× slower"),
-        (1 / 36, "36.0× slower"),
-        (1.001, "same speed (1.00×)"),
-        (None, "–"),
+        ((1.524, 1.5, 1.6), "1.52× faster"),
+        ((0.5, 0.4, 0.6), "2.00× slower"),
+        ((1 / 36, 1 / 40, 1 / 30), "36.0× slower"),
+        ((1.001, 0.9, 1.1), "1.00× as fast, not told apart"),
+        ((1.2, 0.9, 1.6), "1.20× as fast, not told apart"),
+        ((1.2, None, None), "1.20× as fast"),
+        ((None,), "–"),
     ],
 )
-def test_speed_is_said_in_words(ratio: float | None, text: str) -> None:
-    assert numbers.speed(ratio) == text
+def test_speed_is_said_in_words_and_no_order_that_is_not_shown(estimate: tuple[float | None, ...], text: str) -> None:
+    assert numbers.speed(*estimate) == text
 
 
 def test_changes_carry_their_sign_and_sizes_do_not() -> None:

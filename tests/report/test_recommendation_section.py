@@ -106,7 +106,7 @@ def test_where_a_faster_mode_is_not_shown_to_be_as_good_there_is_none_yet_and_th
 def test_without_any_mode_that_qualifies_there_is_none() -> None:
     row = _row(records.cell([0.1] * 2, outcome=Outcome.EMULATED))
     assert (row.precision, row.sign.word, row.why) == (None, "none", "no mode qualifies")
-    assert _others(row) == {"fp32": "emulated: the hardware does not compute in it"}
+    assert _others(row) == {"fp32": "emulated: computed without units for it"}
 
 
 def test_a_reference_that_is_not_fit_to_be_ranked_weakens_the_ratios() -> None:

@@ -36,7 +36,7 @@ def test_without_a_comparison_the_cells_stand_worst_first(tmp_path: Path) -> Non
         "| ✗ crashed | gpt × fp16-static | – | – | crashed: SIGKILL |",
         "| ⊘ unsupported | gpt × tf32 | – | – | unsupported: no tensor cores |",
         "| ✓ ok | gpt × fp32 | 10.0 ms | – |  |",
-        "| ≈ emulated | gpt × bf16 | 50.0 ms | 5.00× slower \\(emulated, not ranked\\) |  |",
+        "| ≈ emulated | gpt × bf16 | 50.0 ms | 0.200× as fast \\(emulated, not ranked\\) |  |",
     ]
 
 
