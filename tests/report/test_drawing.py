@@ -133,7 +133,7 @@ def test_a_drawing_is_the_same_every_time_and_shares_no_name_with_another() -> N
     one, again, other = still(spec, "of gpt"), still(spec, "of gpt"), still(spec, "of lstm")
     assert one == again
     names = [re.findall(r'id="([^"]+)"', svg) for svg in (one, other)]
-    assert [len(found) for found in names] == [2, 2]
+    assert [len(found) for found in names] == [4, 4]
     assert not set(names[0]) & set(names[1])
     # Vega's own names, which the interactive charts of the page have.
     assert not [name for found in names for name in found if name.startswith("clip")]
