@@ -86,7 +86,7 @@ def still(spec: Spec, description: str) -> Markup:
 
 
 def _drawn_part(spec: Any) -> Any:
-    """Without what only a live chart shows, which takes time to draw. (What moves the axes cuts at their edges, too.)"""
+    """Without what only a live chart shows and takes time to draw; what moves the axes also cuts at their edges."""
     if isinstance(spec, dict):
         return {key: _drawn_part(value) for key, value in spec.items() if key != "tooltip"}
     return [_drawn_part(value) for value in spec] if isinstance(spec, list) else spec
