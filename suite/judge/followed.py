@@ -75,7 +75,7 @@ def past_of(results: Path, info: RunInfo) -> Past:
         return Past(unknown="only deterministic kernels were allowed in this run, and such trials are not timed")
     folders = [folder for folder in run_folders(results) if folder.name <= info.run]
     if not folders or folders[-1].name != info.run:
-        return Past(unknown=f"the run is not one of those under {results}")
+        return Past(unknown="the run is not stored among these results")
     runs, damaged = [], []
     for folder in folders:
         try:

@@ -38,7 +38,7 @@ NONE_APPLIED = "no timed step was applied"
 RATE = "effective_samples_per_second"
 """Samples of the applied steps over the time of all timed ones; the matrix's ratios are of it too."""
 LAYERS = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
-"""Of memory, the best first."""
+"""Of memory, the best first: a ratio is of the first that both sides have."""
 _SHOWN = ("equivalent", "better")
 
 
@@ -81,6 +81,8 @@ class Recommendation:
     """Seconds for a sample of an applied step, of float32 over the recommended mode's."""
     memory: Estimate | None = None
     """Peak memory, of the recommended mode over float32's."""
+    memory_layer: str | None = None
+    """Which column of the trials that is of."""
     energy: Estimate | None = None
     """Joules a sample, likewise."""
     close: tuple[str, ...] = ()
@@ -158,10 +160,12 @@ def _of_workload(
     if best.precision == REFERENCE or REFERENCE not in rows:
         return base
     reference = measured(rows[REFERENCE])
+    layer = next((layer for layer in LAYERS if _ratio(fastest, reference, layer) is not None), None)
     return replace(
         base,
         speedup=_ratio(fastest, reference, RATE),
-        memory=_memory(fastest, reference),
+        memory=None if layer is None else _ratio(fastest, reference, layer),
+        memory_layer=layer,
         energy=_ratio(fastest, reference, "energy_joules_per_sample"),
     )
 
@@ -225,11 +229,6 @@ def _ordered(rows: pd.DataFrame, other: pd.DataFrame) -> bool:
 def _close(rows: pd.DataFrame, fastest: pd.DataFrame) -> bool:
     slower = _ratio(fastest, rows, RATE)
     return slower is not None and slower.low is not None and slower.low <= 1.0
-
-
-def _memory(rows: pd.DataFrame, reference: pd.DataFrame) -> Estimate | None:
-    """In the best layer that both have."""
-    return next((found for layer in LAYERS if (found := _ratio(rows, reference, layer)) is not None), None)
 
 
 def _ratio(above: pd.DataFrame, below: pd.DataFrame, column: str) -> Estimate | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from suite.judge.findings import PrecisionQuality
 from suite.report import numbers
 from suite.report.cells import REFERENCE
+from suite.report.matrix import LAYERS
 from suite.report.quality_evidence import concluded, difference_words, seed_words
 from suite.report.signs import Sign
 from suite.report.text import anchor, shorten
@@ -62,6 +63,8 @@ class RecommendationRow:
     """Its time."""
     speed: str = numbers.MISSING
     memory: str = numbers.MISSING
+    memory_layer: str = ""
+    """Which memory that is."""
     energy: str = numbers.MISSING
     close: tuple[str, ...] = ()
     """Precisions that qualify and are as fast as the intervals can tell."""
@@ -118,6 +121,7 @@ def _row(found: Recommendation, known: Mapping[tuple[str, str], PrecisionQuality
         why="; ".join([why, *_quality_words(quality), *_weakness(modes.get(REFERENCE), found)]),
         speed=_ratio(found.speedup),
         memory=_ratio(found.memory),
+        memory_layer="" if found.memory_layer is None else f"({LAYERS[found.memory_layer]})",
         energy=_ratio(found.energy),
     )
 

@@ -61,7 +61,7 @@ def test_the_recommended_mode_has_its_reason_and_what_it_saves_with_intervals() 
     assert row.why == f"bf16 is the fastest mode that qualifies; {quality}"
     assert row.step.replace(SPACE, " ") == "50.0 ms [48.8, 51.3] a step"
     assert row.speed.replace(SPACE, " ") == "2.00× [1.96, 2.05]"
-    assert row.memory.replace(SPACE, " ") == "0.750× [0.750, 0.750]"
+    assert (row.memory.replace(SPACE, " "), row.memory_layer) == ("0.750× [0.750, 0.750]", "(allocated)")
     assert row.energy.replace(SPACE, " ") == "0.500× [0.500, 0.500]"
     assert _others(row) == {"fp32": "qualifies and is slower: 100 ms [97.5, 103] a step"}
 
@@ -174,7 +174,8 @@ def test_the_section_stands_right_after_the_matrix_with_the_rule_and_the_level(t
         f"The rule: {RULE}",
         "In brackets: 95 % intervals over fresh processes.",
         "gpt ✓ use bf16 5.00 ms [4.99, 5.02] a step bf16 is the fastest mode that qualifies; "
-        "its accuracy is equivalent to fp32’s over 1 seed: no difference 2.00× [2.00, 2.00] 1.00× [1.00, 1.00] – – "
+        "its accuracy is equivalent to fp32’s over 1 seed: no difference 2.00× [2.00, 2.00] "
+        "1.00× [1.00, 1.00] (allocated) – – "
         "Not the others: fp32: qualifies and is slower: 10.0 ms",
     ):
         assert part in page.words, part
