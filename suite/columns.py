@@ -5,7 +5,12 @@ Missing numbers are null in the file and NaN or NA in pandas; `Int64` and `boole
 
 from __future__ import annotations
 
-__all__ = ["STEP_COLUMNS", "TRIAL_COLUMNS"]
+__all__ = ["MEMORY_LAYERS", "RATE", "STEP_COLUMNS", "TRIAL_COLUMNS"]
+
+RATE = "effective_samples_per_second"
+"""What speeds are compared by: a skipped step takes time and teaches nothing."""
+MEMORY_LAYERS = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
+"""The best first: a ratio of memory is of the first that both sides have."""
 
 
 def _table(text: str) -> dict[str, str]:

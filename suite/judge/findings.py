@@ -6,7 +6,20 @@ import enum
 from collections import Counter
 from dataclasses import dataclass
 
-__all__ = ["ORDER", "Finding", "MetricClass", "OfCell", "OperatorGrowth", "PrecisionQuality", "Verdict", "Verdicts"]
+__all__ = [
+    "ORDER",
+    "REFERENCE",
+    "Finding",
+    "MetricClass",
+    "OfCell",
+    "OperatorGrowth",
+    "PrecisionQuality",
+    "Verdict",
+    "Verdicts",
+]
+
+REFERENCE = "fp32"
+"""The mode that every other one is compared with."""
 
 
 class Verdict(enum.StrEnum):

@@ -15,7 +15,7 @@ from itertools import groupby
 import pandas as pd
 
 from suite.judge.cells import Cell, Sides, measured, rows_of, seed_difference
-from suite.judge.findings import Finding, MetricClass, PrecisionQuality, Verdict
+from suite.judge.findings import REFERENCE, Finding, MetricClass, PrecisionQuality, Verdict
 from suite.judge.stats import FEWEST, Comparison, Levels, adjust, compare, minimum_detectable, runs_to_decide
 from suite.judge.stochastic import decide
 from suite.store import Run
@@ -88,11 +88,11 @@ def against_fp32(run: Run, margin_of: Margins = lambda cell, metric: None) -> li
     run = replace(run, trials=run.trials[list(_COLUMNS)])
     ordered = sorted({(spec.workload, spec.precision) for spec in run.info.plan.trials})
     for workload, cells in groupby(ordered, key=lambda cell: cell[0]):
-        reference = measured(rows_of(run, (workload, "fp32")))
+        reference = measured(rows_of(run, (workload, REFERENCE)))
         for cell in cells:
-            pair = _pair(reference, measured(rows_of(run, cell))) if cell[1] != "fp32" else None
+            pair = _pair(reference, measured(rows_of(run, cell))) if cell[1] != REFERENCE else None
             if pair is not None:
-                margin = _margin(pair, margin_of((workload, "fp32"), pair.metric))
+                margin = _margin(pair, margin_of((workload, REFERENCE), pair.metric))
                 found.append(_conclusion(cell, pair, margin, levels))
     return found
 

@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from suite.columns import MEMORY_LAYERS, RATE
 from suite.judge.calibration import Calibration
 from suite.judge.cells import Cell, disturbances, measured, rows_of
 from suite.judge.estimates import Estimate, estimate, ratio
-from suite.judge.findings import PrecisionQuality
+from suite.judge.findings import REFERENCE, PrecisionQuality
 from suite.judge.quality import MARGIN_SHARE, against_fp32
 from suite.record import Outcome
 from suite.store import Run
 
 __all__ = ["NONE_APPLIED", "NO_ORDER", "RULE", "Mode", "Recommendation", "qualities_of", "recommend", "recommendations"]
 
-REFERENCE = "fp32"
 RULE = (
     "The fastest mode (least time for a sample of an applied step: a skipped one teaches nothing) that the hardware "
     "computes in, whose trials all finished and were not disturbed, and whose "
@@ -35,10 +35,6 @@ RULE = (
 )
 NO_ORDER = "1 process: the order is not shown"
 NONE_APPLIED = "no timed step was applied"
-RATE = "effective_samples_per_second"
-"""Samples of the applied steps over the time of all timed ones; the matrix's ratios are of it too."""
-LAYERS = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
-"""Of memory, the best first: a ratio is of the first that both sides have."""
 _SHOWN = ("equivalent", "better")
 
 
@@ -63,7 +59,7 @@ class Mode:
 
 _COLUMNS = (
     *("workload", "precision", "outcome", "deterministic", "cautions", "step_seconds_median"),
-    *("samples_per_second", RATE, *LAYERS, "energy_joules_per_sample"),
+    *("samples_per_second", RATE, *MEMORY_LAYERS, "energy_joules_per_sample"),
 )
 """What the rule goes by: picking rows from all columns takes many times as long."""
 
@@ -143,7 +139,7 @@ def _of_workload(
         return Recommendation(workload, None, why, modes, qualified=best.precision, uncounted=unproven)
     faster = next((mode for mode in timed[: timed.index(best)] if mode.precision == REFERENCE), None)
     if faster is not None:
-        why = f"{REFERENCE} is faster than {best.precision}, and does not qualify: {faster.excluded}"
+        why = f"{REFERENCE} takes less time than {best.precision}, and does not qualify: {faster.excluded}"
         return Recommendation(workload, None, why, modes, qualified=best.precision)
     slower = {mode.precision: measured(rows[mode.precision]) for mode in qualified[1:]}
     unordered = tuple(name for name, found in slower.items() if not _ordered(found, fastest))
@@ -160,7 +156,7 @@ def _of_workload(
     if best.precision == REFERENCE or REFERENCE not in rows:
         return base
     reference = measured(rows[REFERENCE])
-    layer = next((layer for layer in LAYERS if _ratio(fastest, reference, layer) is not None), None)
+    layer = next((layer for layer in MEMORY_LAYERS if _ratio(fastest, reference, layer) is not None), None)
     return replace(
         base,
         speedup=_ratio(fastest, reference, RATE),

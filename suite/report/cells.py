@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from suite.columns import MEMORY_LAYERS, RATE
+from suite.judge.findings import REFERENCE
 from suite.record import Outcome
 from suite.report.text import anchor
 from suite.spec import TrialSpec
@@ -38,14 +40,8 @@ __all__ = [
     "values_of",
 ]
 
-REFERENCE = "fp32"
-"""The mode that every other one is compared with."""
 TF32 = "tf32"
 """The second comparison, where the hardware has it: what float32 costs if one is content with a shorter mantissa."""
-MEMORY_LAYERS = ("peak_allocated_bytes", "peak_device_bytes", "peak_rss_bytes")
-"""Best first: a ratio uses the first layer that both sides have."""
-RATE = "effective_samples_per_second"
-"""What speeds are compared by: a skipped step takes time and teaches nothing."""
 
 Row = Mapping[str, Any]
 """One trial by column name; None where there is no value."""

@@ -233,7 +233,7 @@ def test_a_mode_that_is_slower_than_a_disturbed_fp32_is_not_recommended() -> Non
     ]
     found = _recommended(trials, _said("bf16"))
     assert (found.precision, found.qualified) == (None, "bf16")
-    assert found.reason == "fp32 is faster than bf16, and does not qualify: 3 of 3 trials were disturbed"
+    assert found.reason == "fp32 takes less time than bf16, and does not qualify: 3 of 3 trials were disturbed"
 
 
 @pytest.mark.parametrize(
