@@ -48,7 +48,8 @@ ALLOWED = {
     "suite.store numpy pandas",
     "suite.interchange": "suite.decode suite.judge.findings suite.record suite.store numpy pandas",
     "suite.report": "suite.columns suite.decode suite.errors suite.files suite.home suite.judge suite.profiles "
-    "suite.purchase suite.record suite.report suite.rows suite.loss_scale suite.spec suite.store jinja2 markupsafe pandas vl_convert",
+    "suite.purchase suite.record suite.report suite.rows suite.loss_scale suite.spec suite.store jinja2 "
+    "markupsafe pandas vl_convert",
     # The only place where the suite meets the workloads' modules, through the names in the catalog.
     "suite.measure.worker": "suite.catalog suite.checks suite.decode suite.errors suite.measure suite.record "
     "suite.spec torch workloads.base",
