@@ -236,10 +236,9 @@ def _judged_unasked(candidate: Run, home: Home) -> Verdicts:
     _, base = find(home.results, MAIN_BASELINE, candidate.info.environment)
     ours, theirs = (profiles.batch_scale_of(run.info.plan, run.folder / "profile.toml") for run in (candidate, base))
     if ours != theirs:
-        raise UsageError(
-            f"it has {ours} times the batch of its profile and baseline {MAIN_BASELINE!r} {theirs} times; "
-            f"`ampmark gate {candidate.info.run}` compares what can be compared."
-        )
+        had, has = (f"{n} times that of its profile" if n > 1 else "its profile's own" for n in (theirs, ours))
+        why = f"its batch is {has}, and baseline {MAIN_BASELINE!r} was run with {had}"
+        raise UsageError(f"{why}; approve one of this batch under another name, for `ampmark gate --baseline NAME`.")
     return _judge(candidate, home, MAIN_BASELINE)
 
 

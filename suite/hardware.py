@@ -64,8 +64,8 @@ def newest_of_each_machine(home: Home) -> Choice:
 
     The fullest has most timed workloads, then most cells, then most trials; of several the newest counts, and an eager
     one before a compiled one. A run that measured a few cells or seeds again stands for no machine that has more. A
-    machine that has no run of the profile stands with its largest one. Runs that differ from another in a larger batch
-    alone come beside, the newest of each batch.
+    machine that has no run of the profile stands with its largest one. Runs that differ from it in a larger batch alone
+    come beside.
 
     Raises:
         NoResults: there is no finished run.
@@ -89,8 +89,9 @@ def newest_of_each_machine(home: Home) -> Choice:
         # max() keeps the first of equals.
         fullest = max(reversed(fitting), key=_fullness)
         chosen.append(fullest)
-        scaled = [info for info in own if scales[info.run] > least and larger_only(info, fullest)]
-        larger += _newest_of_each_batch(scaled)
+        scaled = [info for info in own if scales[info.run] > least and info.plan.profile == profile]
+        larger += [info for info in scaled if larger_only(info, fullest)]
+        remarks += _not_alone_in_batch([info for info in scaled if info not in larger], fullest, labels[fullest.run])
         remarks += _only_elsewhere(fullest, fitting, labels[fullest.run])
     return Choice(_loaded(home, chosen), tuple(remarks), _loaded(home, larger))
 
@@ -99,12 +100,12 @@ def _batch_scale(home: Home, info: RunInfo) -> int:
     return batch_scale_of(info.plan, home.results / "runs" / info.run / "profile.toml")
 
 
-def _newest_of_each_batch(infos: Sequence[RunInfo]) -> list[RunInfo]:
-    """Of each batch of each cell; a run that has one of them counts whole."""
-    newest = {
-        (spec.workload, spec.precision, spec.setup.batch_size): info.run for info in infos for spec in info.plan.trials
-    }
-    return [info for info in infos if info.run in newest.values()]
+def _not_alone_in_batch(infos: Sequence[RunInfo], base: RunInfo, label: str) -> list[str]:
+    return [
+        f"{label}: run {info.run} has a larger batch than run {base.run} and differs in more than that (software, "
+        "settings or workloads): it is not shown."
+        for info in infos
+    ]
 
 
 def _loaded(home: Home, infos: Sequence[RunInfo]) -> tuple[Run, ...]:

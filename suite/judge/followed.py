@@ -9,7 +9,7 @@ from pathlib import Path
 from suite.decode import nearest
 from suite.errors import NoResults, ResultsError, UsageError
 from suite.judge.acknowledged import Acknowledgement, acknowledge, acknowledgements
-from suite.judge.calibration import calibration_for
+from suite.judge.calibration import Calibration, calibration_for
 from suite.judge.history import trend_of
 from suite.judge.nights import Series, by_means, machine_of, machines, planned, series_of
 from suite.judge.trends import ALARMS, ORDER, State, Trend
@@ -82,12 +82,23 @@ def past_of(results: Path, info: RunInfo) -> Past:
             runs.append(read_info(folder, copies=False))
         except ResultsError:
             damaged.append(folder.name)
+    sound = [other for other in runs if _has_nights(results, other)]
+    damaged += [other.run for other in runs if other not in sound]
     try:
-        judged = _judged(results, runs, info)
-    except ResultsError as error:
+        judged = _judged(results, sound, info)
+    except ResultsError as error:  # what was accepted, or calibrated
         return Past(unknown=str(error))
     found = tuple((series, trend) for series, trend in judged if series.work in of_run)
-    return Past(found, damaged=tuple(damaged))
+    return Past(found, damaged=tuple(sorted(damaged)))
+
+
+def _has_nights(results: Path, info: RunInfo) -> bool:
+    """Whether the run's own times, and its anchor's, can be read."""
+    try:
+        series_of(results, Calibration(), info, [info])
+    except ResultsError:
+        return False
+    return True
 
 
 def follow(results: Path) -> tuple[str, list[Trend]]:

@@ -88,7 +88,7 @@ def _largest(common: Offer, run: Run, larger: Sequence[Run], made: Mapping[str, 
     batch = batch_of(run.info, common.workload) or 0
     found = LargestBatch(common, batch, common, batch, UNTRIED)
     tried: dict[int, list[Run]] = {}
-    for other in sorted(larger, key=lambda each: each.info.created_at, reverse=True):
+    for other in sorted(larger, key=lambda each: (_trials(each, cell), each.info.created_at), reverse=True):
         if (size := _planned(other, cell)) is not None:
             tried.setdefault(size, []).append(other)
     for size, runs in sorted(tried.items()):
@@ -103,7 +103,7 @@ def _largest(common: Offer, run: Run, larger: Sequence[Run], made: Mapping[str, 
 def _attempt(
     cell: tuple[str, str], base: Run, runs: Sequence[Run], made: Mapping[str, Sequence[Offer]]
 ) -> tuple[Offer, str | None]:
-    """What one batch gave, or why nothing that counts; of several `runs` the newest that was not spoiled decides."""
+    """What one batch gave, or why nothing that counts: by the first of several `runs` that was not spoiled."""
     attempts: list[tuple[Offer, str | None]] = []
     for run in runs:
         offer = next(each for each in made[run.info.run] if (each.workload, each.precision) == cell)
@@ -119,6 +119,11 @@ def _attempt(
     return attempts[-1] if attempts[-1][1] is None else attempts[0]
 
 
+def _trials(run: Run, cell: tuple[str, str]) -> int:
+    """How many the run planned of the cell."""
+    return sum((spec.workload, spec.precision) == cell for spec in run.info.plan.trials)
+
+
 def _planned(run: Run, cell: tuple[str, str]) -> int | None:
     """The batch in which the run planned the cell."""
     specs = (spec for spec in run.info.plan.trials if (spec.workload, spec.precision) == cell)
@@ -132,6 +137,8 @@ def _source(run: Run, cell: tuple[str, str]) -> set[str]:
 
 def _ended(run: Run, cell: tuple[str, str], offer: Offer) -> str:
     """Why there is no number to compare: how its trials ended, or why those that finished do not count."""
+    if run.info.sealed_at is None:
+        return "the run is unfinished"
     ended = [str(outcome) for outcome in rows_of(run, cell)["outcome"] if not Outcome(outcome).measured]
     return ", ".join(dict.fromkeys(ended)) or offer.unranked or "not timed"
 

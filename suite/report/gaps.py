@@ -34,25 +34,28 @@ def gap_table(grid: Grid, findings: Sequence[Finding], notice: str | None) -> Ta
 
 
 def _alike(grouped: Mapping[tuple[str, str], list[str]]) -> Iterator[tuple[str, str, list[str]]]:
-    """Reasons that differ in nothing but their numbers as one, with the lowest and the highest of them."""
+    """Reasons that differ in nothing but one quantity as one, with the lowest and the highest of it."""
     together: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
     for (what, why), places in grouped.items():
         together.setdefault((what, _NUMBER.sub("#", why)), []).append((why, places))
     for (what, _), found in together.items():
-        places = list(dict.fromkeys(place for _, each in found for place in each))
-        yield what, _ranged([why for why, _ in found]), places
+        columns = [dict(zip(map(float, column), column, strict=True)) for column in _quantities(found)]
+        if sum(len(column) > 1 for column in columns) > 1:
+            yield from ((what, why, places) for why, places in found)
+            continue
+        shown = iter([_from_to(column) for column in columns])
+        merged = _NUMBER.sub(lambda _, shown=shown: next(shown), found[0][0])  # type: ignore[misc]
+        yield what, merged, list(dict.fromkeys(place for _, each in found for place in each))
 
 
-def _ranged(reasons: Sequence[str]) -> str:
-    """`the window of 0.57 to 0.99 s is shorter than 1 s`."""
-    columns = zip(*(_NUMBER.findall(why) for why in reasons), strict=True)
-    shown = iter([_from_to(list(dict.fromkeys(column))) for column in columns])
-    return _NUMBER.sub(lambda _: next(shown), reasons[0])
+def _quantities(found: Sequence[tuple[str, list[str]]]) -> Iterator[tuple[str, ...]]:
+    """Of each place of a number in the reasons, what stands there."""
+    return zip(*(_NUMBER.findall(why) for why, _ in found), strict=True)
 
 
-def _from_to(found: Sequence[str]) -> str:
-    ordered = sorted(found, key=float)
-    return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}"
+def _from_to(column: Mapping[float, str]) -> str:
+    low, high = column[min(column)], column[max(column)]
+    return low if len(column) == 1 else f"{low} to {high}"
 
 
 def _where(places: Sequence[str], grid: Grid) -> str:

@@ -56,17 +56,16 @@ def history_section(past: Past | None, pages: Mapping[str, str]) -> HistorySecti
         return HistorySection(f"The nights before this run are not shown: {why}.")
     if not past.judged:
         return HistorySection("No cell of this run was timed, now or in an earlier run on this machine.")
+    lost = f" Left out, for they cannot be read: {first_of(past.damaged)}." if past.damaged else ""
     if all(len(series.nights) == 1 for series, _ in past.judged):
-        return HistorySection(
-            "This is the first night of all its cells on this machine: no earlier run has the same setup and seeds."
-        )
+        first = "This is the first night of all its cells on this machine: no earlier run has the same setup and seeds."
+        return HistorySection(first + lost)
     judged = sorted(past.judged, key=badness)
     nights = len({night.run for series, _ in judged for night in series.nights})
     counted = f"{len(judged)} cell{'s' * (len(judged) > 1)} over {nights} nights: {counted_states(judged)}."
     rows = (series_row(*pair, pages, anchor=history_anchor(pair[0].workload, pair[0].precision)) for pair in judged)
     remarkable = [pair for pair in judged if pair[1].state not in _UNREMARKABLE]
-    if past.damaged:
-        counted += f" Left out, for they cannot be read: {first_of(past.damaged)}."
+    counted += lost
     if len(remarkable) > MOST_FIGURES:
         counted += f" The {MOST_FIGURES} worst of {len(remarkable)} have a chart."
     return HistorySection(counted, tuple(rows), tuple(_figure(*pair) for pair in remarkable[:MOST_FIGURES]))

@@ -161,13 +161,14 @@ def probability(p: float | None) -> str:
 
 def speed(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
     """How many times as fast: `1.52× faster`, `36.0× slower`; where the interval does not tell, no order is said."""
-    if ratio is None or ratio <= 0:
+    if ratio is None or not math.isfinite(ratio) or ratio <= 0:
         return MISSING
     if low is None or high is None:
         return f"{number(ratio)}× as fast"
     if low <= 1 <= high:
         return f"{number(ratio)}× as fast, not told apart"
-    return f"{number(ratio)}× faster" if low > 1 else f"{number(1 / ratio)}× slower"
+    digits = 3 if abs(ratio - 1) >= 0.005 else 5  # an order that its number does not show would contradict it
+    return f"{number(ratio, digits)}× faster" if low > 1 else f"{number(1 / ratio, digits)}× slower"
 
 
 def speed_interval(low: float, high: float) -> str:

@@ -134,11 +134,12 @@ def test_a_batch_that_is_slower_than_the_common_one_says_so() -> None:
 def test_a_spoiled_attempt_does_not_undo_an_older_one_and_an_unfinished_one_says_nothing_of_the_source() -> None:
     spoiled = _run("slow", 8, 0.2, 0.2, "newer")
     spoiled = replace(spoiled, trials=spoiled.trials.assign(outcome="emulated"))
-    found = _found(larger=[replace(_run("slow", 8, 0.08, 0.038), info=_run("slow", 8, 0.08, 0.038).info), spoiled])
+    found = _found(larger=[_run("slow", 8, 0.08, 0.038), spoiled])
     assert found["slow", "bf16"].batch == 8
     unfinished = _run("slow", 8, 0.08, 0.04)
-    found = _found(larger=[replace(unfinished, trials=unfinished.trials.iloc[:0])])
-    assert found["slow", "bf16"].beyond == "8: 5 of 5 trials have no numbers (not run)"
+    cut = replace(unfinished, trials=unfinished.trials.iloc[:0], info=replace(unfinished.info, sealed_at=None))
+    found = _found(larger=[cut])
+    assert found["slow", "bf16"].beyond == "8: the run is unfinished"
 
 
 def test_where_the_next_batch_failed_the_common_one_is_the_largest() -> None:

@@ -35,6 +35,14 @@ def test_reasons_that_differ_in_their_numbers_alone_are_one_row_with_the_range(t
     ]
 
 
+def test_reasons_of_which_several_quantities_differ_stay_apart(tmp_path: Path) -> None:
+    plan = plan_of(("gpt", "lstm"), ("fp32",))
+    reasons = ("0.5 s is shorter than 1 s", "1.5 s is shorter than 2 s")
+    trials = [stopped(spec, Outcome.FAILED, why) for spec, why in zip(plan.trials, reasons, strict=True)]
+    rows = _rows(run_of(tmp_path, plan, trials), beginning="trial")
+    assert [row[1] for row in rows] == [f"failed: {why}" for why in reasons]
+
+
 def test_a_status_is_no_quantity(tmp_path: Path) -> None:
     plan = plan_of(("gpt", "lstm"), ("fp32",))
     reasons = ("ended with exit status 1", "ended with exit status 9")

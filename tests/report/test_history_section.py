@@ -157,9 +157,18 @@ def test_a_run_that_is_never_timed_has_no_nights(tmp_path: Path, read: Read) -> 
     assert "not shown: only deterministic kernels were allowed in this run, and such trials are not timed." in words
 
 
-def test_a_history_that_cannot_be_read_is_no_reason_for_no_page(tmp_path: Path, read: Read) -> None:
-    first, second = (records.stored(tmp_path / "results", records.cell([0.1])) for _ in range(2))
-    (first.folder / "trials.parquet").write_bytes(b"damaged")
-    page = read(api.report(second, home=Home.at(tmp_path)).read_text(encoding="utf-8"))
-    assert "The nights before this run are not shown:" in page.words
-    assert "trials.parquet" in page.words
+def test_an_earlier_run_whose_times_are_damaged_is_left_out_and_named(tmp_path: Path, read: Read) -> None:
+    runs = [records.stored(tmp_path / "results", records.cell([0.1])) for _ in range(3)]
+    (runs[0].folder / "trials.parquet").write_bytes(b"damaged")
+    pages = [read(api.report(run, home=Home.at(tmp_path)).read_text(encoding="utf-8")).words for run in runs[1:]]
+    lost = f"Left out, for they cannot be read: {runs[0].info.run}."
+    assert f"no earlier run has the same setup and seeds. {lost}" in pages[0]
+    assert f"1 cell over 2 nights: 1 too short. {lost}" in pages[1]
+
+
+def test_what_cannot_be_judged_is_no_reason_for_no_page(tmp_path: Path, read: Read) -> None:
+    run = records.stored(tmp_path / "results", records.cell([0.1]))
+    (tmp_path / "results" / "acknowledged.jsonl").write_text("damaged", encoding="utf-8")
+    words = read(api.report(run, home=Home.at(tmp_path)).read_text(encoding="utf-8")).words
+    assert "The nights before this run are not shown:" in words
+    assert "acknowledged.jsonl" in words

@@ -55,6 +55,9 @@ def test_bytes_are_binary(value: float | None, text: str) -> None:
         ((1.001, 0.9, 1.1), "1.00× as fast, not told apart"),
         ((1.2, 0.9, 1.6), "1.20× as fast, not told apart"),
         ((1.2, None, None), "1.20× as fast"),
+        ((1.0012, 1.001, 1.0014), "1.0012× faster"),
+        ((0.9988, 0.998, 0.999), "1.0012× slower"),
+        ((float("nan"), None, None), "–"),
         ((None,), "–"),
     ],
 )
