@@ -82,6 +82,7 @@ def past_of(results: Path, info: RunInfo) -> Past:
             runs.append(read_info(folder, copies=False))
         except ResultsError:
             damaged.append(folder.name)
+    runs = [other for other in runs if machine_of(other) == machine_of(info)]
     sound = [other for other in runs if _has_nights(results, other)]
     damaged += [other.run for other in runs if other not in sound]
     try:

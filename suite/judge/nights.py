@@ -12,6 +12,7 @@ import pandas as pd
 
 from suite.columns import TRIAL_COLUMNS
 from suite.companions import anchor_folder, read_note
+from suite.errors import DamagedResults
 from suite.files import check_sha256, read_parquet
 from suite.judge.calibration import DEFAULT, Calibration
 from suite.judge.cells import Cell, disturbances, measured
@@ -177,7 +178,10 @@ def _nights(folder: Path, info: RunInfo, calibration: Calibration) -> list[tuple
 def _timed(folder: Path, info: RunInfo) -> pd.DataFrame:
     path, digest = folder / "trials.parquet", (info.files or {})["trials.parquet"]
     check_sha256(path, digest)
-    return _rows(path, digest, info.schema)
+    try:
+        return _rows(path, digest, info.schema)
+    except ValueError as error:
+        raise DamagedResults(f"{path} has an outcome that this version does not know ({error}).") from error
 
 
 # A run's page and the index, which one command writes, look back on the same nights.
