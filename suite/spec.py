@@ -209,8 +209,7 @@ def expand(
 ) -> Plan:
     """Cross workload × precision × seed × repeat; an empty choice means all that the profile has.
 
-    `compiled` runs every workload through torch.compile, whatever the profile says of it, and `batch_scale` times its
-    batch is what each trains with.
+    `compiled` runs every workload through torch.compile in any case; each trains with `batch_scale` times its batch.
 
     Repeats are the outermost loop and every second one runs backwards (A B C, C B A, …), so that a machine that
     drifts during the run moves all cells alike.
@@ -227,10 +226,7 @@ def expand(
     if timeout_seconds is not None:
         _positive("--timeout", timeout_seconds, LONGEST_SECONDS)
     modes = tuple(dict.fromkeys(precisions)) or tuple(dict.fromkeys(profile.precisions))
-    drawn = tuple(dict.fromkeys(seeds)) or tuple(dict.fromkeys(profile.seeds))
-    for seed in drawn:
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"seed {seed} is not usable; give a whole number from 0 to 2^63 - 1.")
+    drawn = _seeds(seeds) or _seeds(profile.seeds)
     _positive("--batch-scale", batch_scale, LARGEST_COUNT)
     setups = {
         name: replace(setup, compile=compiled or setup.compile, batch_size=batch_scale * setup.batch_size)
@@ -257,6 +253,13 @@ def expand(
         for workload, precision in (cells if repeat % 2 == 0 else reversed(cells))
     ]
     return Plan(profile=profile.name, device=device, trials=tuple(trials))
+
+
+def _seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    for seed in (drawn := tuple(dict.fromkeys(seeds))):
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed {seed} is not usable; give a whole number from 0 to 2^63 - 1.")
+    return drawn
 
 
 def more_of(plan: Plan, cells: Collection[tuple[str, str]], processes: int) -> Plan:

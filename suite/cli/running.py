@@ -32,12 +32,8 @@ def run(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N (default: the best one here).")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds one trial may take.")] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Run every workload through torch.compile.")] = False,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Only deterministic kernels: to be verified, never timed.")
-    ] = False,
-    batch_scale: Annotated[
-        int | None, typer.Option(help="So many times the profile's batch, to find what a machine takes.")
-    ] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="To be verified, never timed.")] = False,
+    batch_scale: Annotated[int | None, typer.Option(help="So many times the profile's batch.")] = None,
     anchor: Annotated[
         str | None, typer.Option(help="Run the code of this approved baseline in turn, so that a slow night shows.")
     ] = None,
@@ -67,8 +63,7 @@ def run(
     with RunDisplay(quiet=as_json) as display:
         try:
             if resume is not None:
-                _refuse_with_resume(choices | {"--anchor-python": anchor_python})
-                finished = api.resume(store.find_run(place.results, resume), on_event=display.on_event)
+                finished = _resumed(display, resume, place, choices | {"--anchor-python": anchor_python})
             else:
                 display.surveying()
                 planned = api.plan(
@@ -129,6 +124,7 @@ def _seeds(text: str | None) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
-def _refuse_with_resume(choices: Mapping[str, object]) -> None:
+def _resumed(display: RunDisplay, name: str, place: Home, choices: Mapping[str, object]) -> store.Run:
     if any(choice not in (None, []) and choice is not False for choice in choices.values()):
         raise UsageError("--resume completes a run as it was planned; leave out every other choice.")
+    return api.resume(store.find_run(place.results, name), on_event=display.on_event)
